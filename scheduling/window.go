@@ -1,0 +1,89 @@
+package scheduling
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// WindowKey names a window: one schedule on one local day of its place.
+type WindowKey struct {
+	Schedule string // id within the source
+	Day      Day
+}
+
+// Window is the open slots of one schedule on one local day, in order of start
+// and then id: the unit that prefetch replaces.
+type Window struct {
+	Key   WindowKey
+	Slots []Slot
+	// Fetch is the number of the fetch that wrote it (see Fetched).
+	Fetch uint64
+	// Checked is the end of the latest complete fetch that covered it.
+	Checked time.Time
+	// Changed is when its content last changed.
+	Changed time.Time
+}
+
+// Scope is what one fetch covers.
+type Scope struct {
+	Days Days
+	// Schedules are the ids within the source; none means all there are.
+	Schedules []string
+}
+
+// Covers tells whether the window of this key lies in the scope.
+func (s Scope) Covers(key WindowKey) bool {
+	if !s.Days.Has(key.Day) {
+		return false
+	}
+	return len(s.Schedules) == 0 || slices.Contains(s.Schedules, key.Schedule)
+}
+
+// Split cuts the scope in two, by days and then by schedules. It is false for
+// one schedule on one day, and for all schedules on one day: whoever knows the
+// schedules may name them and split on.
+func (s Scope) Split() (a, b Scope, ok bool) {
+	if near, far, ok := s.Days.Split(); ok {
+		return Scope{near, s.Schedules}, Scope{far, s.Schedules}, true
+	}
+	if len(s.Schedules) < 2 {
+		return s, Scope{}, false
+	}
+	mid := len(s.Schedules) / 2
+	return Scope{s.Days, s.Schedules[:mid]}, Scope{s.Days, s.Schedules[mid:]}, true
+}
+
+// Fetched is the answer of a source for one scope.
+type Fetched struct {
+	Scope Scope
+	Slots []Slot // free and usable ones in the scope
+	// Found is what the answer brought along for the directory.
+	Found Directory
+	// Complete: every page was read, the total reached, nothing said that the
+	// answer was cut. Only then may it replace windows (law 8).
+	Complete bool
+	// Cut says why it is not complete, for the operator.
+	Cut      string
+	Unusable Tally
+	Unmapped Tally
+}
+
+// Windows groups slots by window, each in order of start and id. The zone of a
+// slot's day is its schedule's.
+func Windows(slots []Slot, zoneOf func(schedule string) *time.Location) map[WindowKey][]Slot {
+	windows := make(map[WindowKey][]Slot)
+	for _, slot := range slots {
+		key := WindowKey{slot.Schedule, DayOf(slot.Start, zoneOf(slot.Schedule))}
+		windows[key] = append(windows[key], slot)
+	}
+	for _, slots := range windows {
+		slices.SortFunc(slots, CompareSlots)
+	}
+	return windows
+}
+
+// CompareSlots orders by start, then id.
+func CompareSlots(a, b Slot) int {
+	return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
+}
