@@ -57,7 +57,9 @@ func (s Scope) Split() (a, b Scope, ok bool) {
 // Fetched is the answer of a source for one scope.
 type Fetched struct {
 	Scope Scope
-	Slots []Slot // free and usable ones in the scope
+	// Windows holds the free and usable slots of the scope. A window that is
+	// absent has none.
+	Windows map[WindowKey][]Slot
 	// Found is what the answer brought along for the directory.
 	Found Directory
 	// Complete: every page was read, the total reached, nothing said that the
@@ -67,6 +69,15 @@ type Fetched struct {
 	Cut      string
 	Unusable Tally
 	Unmapped Tally
+}
+
+// Slots is the number of open slots in the answer.
+func (f Fetched) Slots() int {
+	n := 0
+	for _, slots := range f.Windows {
+		n += len(slots)
+	}
+	return n
 }
 
 // Windows groups slots by window, each in order of start and id. The zone of a
