@@ -64,7 +64,7 @@ type CapabilitySecurity struct {
 type CapabilityResource struct {
 	Element
 	Type          string                  `json:"type,omitempty"`
-	Profile       string                  `json:"-"` // a canonical in R4, a Reference in STU3
+	Profile       Canonical               `json:"profile,omitempty"`
 	Documentation string                  `json:"documentation,omitempty"`
 	Interaction   []CapabilityInteraction `json:"interaction,omitempty"`
 	Versioning    string                  `json:"versioning,omitempty"`
