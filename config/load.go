@@ -1,0 +1,69 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+)
+
+// Defaulter is a section that has defaults. SetDefaults runs before any key of the section is read.
+type Defaulter interface{ SetDefaults() }
+
+// Validator is a section that can judge itself, once it is complete. Use [At] to say which key is wrong.
+type Validator interface{ Validate() error }
+
+// maxFile is ten times the config of a gateway with a thousand sources, and far below what would hurt.
+const maxFile = 1 << 20
+
+// Load reads the YAML file at path into the struct that into points to. See the package comment for the rules. What is
+// wrong with the file comes back as an *[Error].
+func Load(path string, into any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return unreadable(path, err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return unreadable(path, err)
+	}
+	return Parse(path, data, into)
+}
+
+func unreadable(path string, err error) error {
+	var why *os.PathError
+	if errors.As(err, &why) {
+		err = why.Err
+	}
+	return &Error{File: path, Msg: fmt.Sprintf("cannot be read: %v; name a YAML file that exists", err)}
+}
+
+// Parse is [Load] for a text that is at hand. The name stands in errors, and relative paths within the text start at its
+// folder.
+func Parse(name string, data []byte, into any) error {
+	root := reflect.ValueOf(into)
+	if root.Kind() != reflect.Pointer || root.IsNil() || root.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("config: needs a pointer to a struct, got %T", into)
+	}
+	d := &decoder{
+		file:    name,
+		dir:     filepath.Dir(name),
+		env:     os.LookupEnv,
+		lines:   map[string]int{"": 1},
+		hidden:  hidden{},
+		anchors: anchors{},
+	}
+	doc, err := d.parse(data)
+	if err != nil {
+		return err
+	}
+	setDefaults(root.Elem())
+	err = d.root(doc, root.Elem())
+	if err != nil {
+		return err
+	}
+	return d.validate(root.Elem(), "")
+}
