@@ -1,0 +1,170 @@
+package fhir
+
+import (
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// Page is one page of a source's answer, read as far as it can be.
+type Page struct {
+	// Bundle is the page without entries: type, total, links.
+	Bundle model.Bundle
+	// Entries are those that could be read, in their order. Outcomes among
+	// them are in Outcomes instead.
+	Entries []model.BundleEntry
+	// Outcomes are the OperationOutcomes found among the entries, or that came
+	// in the Bundle's place: warnings, or the reason for an empty answer.
+	Outcomes []*model.OperationOutcome
+	// Broken counts entries that could not be read (scheduling.BadResource).
+	Broken scheduling.Tally
+	// Dropped counts elements of XML that the version does not know.
+	Dropped int
+}
+
+// Next is the address of the next page as it was written, or "".
+func (p *Page) Next() string { return p.Bundle.LinkURL("next") }
+
+// Failed tells whether one of the outcomes is an error.
+func (p *Page) Failed() bool {
+	for _, o := range p.Outcomes {
+		if o.Failed() {
+			return true
+		}
+	}
+	return false
+}
+
+// envelope is a Bundle whose resources are read one by one.
+type envelope struct {
+	ResourceType string             `json:"resourceType"`
+	ID           string             `json:"id"`
+	Meta         *model.Meta        `json:"meta"`
+	Type         string             `json:"type"`
+	Total        *int               `json:"total"`
+	Link         []model.BundleLink `json:"link"`
+	Entry        []envelopeEntry    `json:"entry"`
+}
+
+// envelopeEntry reads the resource as it stands. Where the entry around it is
+// broken, bad is set and nothing else.
+type envelopeEntry struct {
+	bad      bool
+	FullURL  string                `json:"fullUrl"`
+	Resource jsontext.Value        `json:"resource"`
+	Search   *model.BundleSearch   `json:"search"`
+	Request  *model.BundleRequest  `json:"request"`
+	Response *model.BundleResponse `json:"response"`
+}
+
+// ReadBundle reads a page of a source's answer tolerantly: an entry that cannot
+// be read is counted and costs nothing else. A Parameters resource that holds
+// the Bundle as its `return` is opened; an OperationOutcome in the Bundle's
+// place is a page without entries.
+//
+// Errors: scheduling.BadRequest when there is no such page in data at all.
+func ReadBundle(rel scheduling.Release, f Format, data []byte) (*Page, error) {
+	data, dropped, err := toJSON(rel, f, data)
+	if err != nil {
+		return nil, err
+	}
+	c := codecOf(rel)
+	switch model.TypeOf(data) {
+	case "Bundle":
+	case "Parameters":
+		if data = returned(data); data == nil {
+			return nil, unreadable("the Parameters hold no Bundle", nil)
+		}
+	case "OperationOutcome":
+		return outcomePage(c, data)
+	default:
+		return nil, unreadable("the body is not a Bundle", nil)
+	}
+	page, err := c.page(data)
+	if err != nil {
+		return nil, err
+	}
+	page.Dropped = dropped
+	return page, nil
+}
+
+func (c *codec) page(data []byte) (*Page, error) {
+	var e envelope
+	if json.Unmarshal(data, &e, c.read) != nil {
+		// Something around a resource is broken: once more, entry by entry.
+		e = envelope{}
+		if err := json.Unmarshal(data, &e, c.read, json.WithUnmarshalers(json.UnmarshalFromFunc(readEntry))); err != nil {
+			return nil, unreadable("the Bundle cannot be read", err)
+		}
+	}
+	p := &Page{Broken: scheduling.Tally{}}
+	p.Bundle = model.Bundle{Base: model.Base{ID: e.ID, Meta: e.Meta}, Type: e.Type, Total: e.Total, Link: e.Link}
+	p.Entries = make([]model.BundleEntry, 0, len(e.Entry))
+	for i := range e.Entry {
+		c.entry(p, &e.Entry[i])
+	}
+	return p, nil
+}
+
+// readEntry reads an entry, and marks it where it cannot be read.
+func readEntry(dec *jsontext.Decoder, e *envelopeEntry) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	type plain envelopeEntry
+	if json.Unmarshal(raw, (*plain)(e), jsontext.AllowDuplicateNames(true)) != nil {
+		*e = envelopeEntry{bad: true}
+	}
+	return nil
+}
+
+func (c *codec) entry(p *Page, in *envelopeEntry) {
+	if in.bad {
+		p.Broken.Add(scheduling.BadResource, 1)
+		return
+	}
+	out := model.BundleEntry{FullURL: in.FullURL, Search: in.Search, Request: in.Request, Response: in.Response}
+	if len(in.Resource) > 0 && in.Resource.Kind() != 'n' {
+		res, err := c.decode(in.Resource)
+		if err != nil {
+			p.Broken.Add(scheduling.BadResource, 1)
+			return
+		}
+		if outcome, ok := res.(*model.OperationOutcome); ok {
+			p.Outcomes = append(p.Outcomes, outcome)
+			return
+		}
+		out.Resource = res
+	}
+	p.Entries = append(p.Entries, out)
+}
+
+// returned finds the Bundle that an operation returned within Parameters.
+func returned(data []byte) []byte {
+	var p struct {
+		Parameter []struct {
+			Name     string         `json:"name"`
+			Resource jsontext.Value `json:"resource"`
+		} `json:"parameter"`
+	}
+	if json.Unmarshal(data, &p) != nil {
+		return nil
+	}
+	for _, one := range p.Parameter {
+		if one.Name == "return" && model.TypeOf(one.Resource) == "Bundle" {
+			return one.Resource
+		}
+	}
+	return nil
+}
+
+func outcomePage(c *codec, data []byte) (*Page, error) {
+	res, err := c.decode(data)
+	if err != nil {
+		return nil, unreadable("the OperationOutcome cannot be read", err)
+	}
+	return &Page{Outcomes: []*model.OperationOutcome{res.(*model.OperationOutcome)}, Broken: scheduling.Tally{}}, nil
+}
