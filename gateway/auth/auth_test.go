@@ -1,0 +1,157 @@
+package auth
+
+import (
+	"strings"
+	"testing"
+
+	"slotgate/scheduling"
+)
+
+func TestAuthenticate(t *testing.T) {
+	t.Parallel()
+	a, err := New(Options{
+		Callers: []Caller{
+			{ID: "site", KeySHA256: Digest("k1"), Trusted: []scheduling.SourceID{"napa"}},
+			{ID: "book", KeySHA256: strings.ToUpper(Digest("k2")), Rights: []Right{Directory}},
+		},
+		Anonymous: []Right{Find},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := strings.Repeat("s", MinSession)
+	for _, tc := range []struct {
+		name string
+		cred Credentials
+		want Principal
+		code scheduling.Code
+	}{
+		{"no key is anonymous", Credentials{}, Principal{}, ""},
+		{"no key leaves a session unread", Credentials{Session: "x"}, Principal{}, ""},
+		{"a key is its caller", Credentials{Authorization: "Bearer k1"}, Principal{Caller: "site"}, ""},
+		{"the scheme is without regard to case", Credentials{Authorization: "bearer  k1 "}, Principal{Caller: "site"}, ""},
+		{"a digest in capitals is the same", Credentials{Authorization: "Bearer k2"}, Principal{Caller: "book"}, ""},
+		{"a session is the subject", Credentials{"Bearer k1", session}, Principal{Caller: "site", Subject: session}, ""},
+		{"an unknown key", Credentials{Authorization: "Bearer k3"}, Principal{}, scheduling.Unauthorized},
+		{"part of a key", Credentials{Authorization: "Bearer k"}, Principal{}, scheduling.Unauthorized},
+		{"the digest is not the key", Credentials{Authorization: "Bearer " + Digest("k1")}, Principal{}, scheduling.Unauthorized},
+		{"an empty key", Credentials{Authorization: "Bearer "}, Principal{}, scheduling.Unauthorized},
+		{"another scheme", Credentials{Authorization: "Basic azE6"}, Principal{}, scheduling.Unauthorized},
+		{"a huge key", Credentials{Authorization: "Bearer " + strings.Repeat("k", 1<<20)}, Principal{}, scheduling.Unauthorized},
+		{"a session too short", Credentials{"Bearer k1", session[1:]}, Principal{}, scheduling.BadRequest},
+		{"a session too long", Credentials{"Bearer k1", strings.Repeat("s", MaxSession+1)}, Principal{}, scheduling.BadRequest},
+		{"a session with a blank", Credentials{"Bearer k1", session + " s"}, Principal{}, scheduling.BadRequest},
+		{"a session with a control character", Credentials{"Bearer k1", session + "\x7f"}, Principal{}, scheduling.BadRequest},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := a.Authenticate(tc.cred)
+			if scheduling.CodeOf(err) != tc.code {
+				t.Fatalf("error %v, want code %q", err, tc.code)
+			}
+			if p.Caller != tc.want.Caller || p.Subject != tc.want.Subject {
+				t.Errorf("principal %+v, want %+v", p, tc.want)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	a, err := New(Options{
+		Callers:   []Caller{{ID: "all", KeySHA256: Digest("1")}, {ID: "some", KeySHA256: Digest("2"), Rights: []Right{Directory}}},
+		Anonymous: []Right{Find},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name  string
+		auth  string
+		right Right
+		code  scheduling.Code
+	}{
+		{"anonymous may do what is open", "", Open, ""},
+		{"anonymous may do what the options say", "", Find, ""},
+		{"anonymous needs a key for the rest", "", Directory, scheduling.Unauthorized},
+		{"a key may do everything", "Bearer 1", Directory, ""},
+		{"a key with rights may do those", "Bearer 2", Directory, ""},
+		{"a key with rights may not do others", "Bearer 2", Find, scheduling.Forbidden},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := a.Authenticate(Credentials{Authorization: tc.auth})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Check(p, tc.right); scheduling.CodeOf(err) != tc.code {
+				t.Errorf("error %v, want code %q", err, tc.code)
+			}
+		})
+	}
+}
+
+func TestPrincipalTravelsInTheContext(t *testing.T) {
+	t.Parallel()
+	if p := From(t.Context()); !p.Anonymous() || p.May(Find) {
+		t.Errorf("a bare context has the principal %+v", p)
+	}
+	a, err := New(Options{Callers: []Caller{{ID: "site", KeySHA256: Digest("k"), Trusted: []scheduling.SourceID{"napa"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := a.Authenticate(Credentials{Authorization: "Bearer k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := From(With(t.Context(), p))
+	if got.Caller != "site" || !got.Trusts("napa") || got.Trusts("other") {
+		t.Errorf("principal %+v", got)
+	}
+}
+
+func TestTheDemoKeyDoesEverything(t *testing.T) {
+	t.Parallel()
+	a, err := New(Demo())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := a.Authenticate(Credentials{Authorization: "Bearer demo"})
+	if err != nil || p.Caller != "demo" {
+		t.Fatalf("principal %+v, error %v", p, err)
+	}
+	for _, right := range Rights() {
+		if !p.May(right) {
+			t.Errorf("the demo key may not %q", right)
+		}
+	}
+}
+
+func TestOptionsRefuseWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	good := Caller{ID: "a", KeySHA256: Digest("k")}
+	for _, tc := range []struct {
+		name string
+		opts Options
+		want string
+	}{
+		{"no id", Options{Callers: []Caller{{KeySHA256: Digest("k")}}}, "id: must be"},
+		{"a hostile id", Options{Callers: []Caller{{ID: "a\nb", KeySHA256: Digest("k")}}}, "id: must be"},
+		{"the key itself", Options{Callers: []Caller{{ID: "a", KeySHA256: "secret"}}}, "key_sha256: must be"},
+		{"one id twice", Options{Callers: []Caller{good, {ID: "a", KeySHA256: Digest("l")}}}, "callers[1].id: two"},
+		{"one key twice", Options{Callers: []Caller{good, {ID: "b", KeySHA256: Digest("k")}}}, "callers[1].key_sha256: two"},
+		{"an unknown right", Options{Anonymous: []Right{"write"}}, "anonymous[0]: unknown right"},
+		{"an unknown right of a caller", Options{Callers: []Caller{{ID: "a", KeySHA256: Digest("k"), Rights: []Right{"x"}}}}, "rights[0]: unknown right"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := New(tc.opts)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error shows the key: %v", err)
+			}
+		})
+	}
+}
