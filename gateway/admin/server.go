@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"slotgate/scheduling"
+)
+
+// Replica is what the listener asks about open slots.
+type Replica interface {
+	Sources() []scheduling.Freshness
+	Ready() bool
+}
+
+// Deps are the parts that the listener shows.
+type Deps struct {
+	Replica  Replica
+	Sources  []scheduling.Source
+	Gatherer prometheus.Gatherer
+	Logger   *slog.Logger
+	Now      func() time.Time
+	// Detail tells of a source that this process talks to itself; nil where
+	// another process does.
+	Detail func(scheduling.SourceID) (Detail, bool)
+	// Writes tells why holds and bookings would be refused; nil: they are not
+	// served at all.
+	Writes func(context.Context) error
+}
+
+// Server is the admin listener.
+type Server struct {
+	opts    Options
+	deps    Deps
+	app     *fiber.App
+	started time.Time
+}
+
+// New makes a listener of valid options.
+func New(opts Options, deps Deps) (*Server, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	if deps.Replica == nil || deps.Gatherer == nil || deps.Logger == nil || deps.Now == nil {
+		return nil, errors.New("admin: a replica, a gatherer, a logger and a clock are needed")
+	}
+	s := &Server{opts: opts, deps: deps, started: deps.Now()}
+	s.app = fiber.New(fiber.Config{
+		AppName:               "slotgate admin",
+		DisableStartupMessage: true,
+		CaseSensitive:         true,
+		BodyLimit:             64 << 10,
+		ReadBufferSize:        16 << 10,
+		ReadTimeout:           10 * time.Second,
+		WriteTimeout:          30 * time.Second,
+		IdleTimeout:           60 * time.Second,
+		ErrorHandler:          s.refuse,
+	})
+	s.app.Server().CloseOnShutdown = true
+	s.routes()
+	return s, nil
+}
+
+func (s *Server) routes() {
+	s.app.Use(s.recovered, s.headers, s.knownHost, s.sameOrigin)
+	s.app.Get("/livez", s.livez)
+	s.app.Get("/readyz", s.readyz)
+	s.app.Get("/readyz/writes", s.writesReady)
+	s.app.Use(s.token)
+	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Gatherer, promhttp.HandlerOpts{
+		Timeout: 10 * time.Second,
+	})))
+	s.app.Get("/api/sources", func(c *fiber.Ctx) error { return send(c, s.sources()) })
+	// Nothing can be booked through this process, so nothing can be in doubt
+	// and no hold can be left behind.
+	s.app.Get("/api/in-doubt", func(c *fiber.Ctx) error { return send(c, []string{}) })
+	s.app.Get("/api/orphans", func(c *fiber.Ctx) error { return send(c, []string{}) })
+}
+
+// App is the Fiber app, for tests.
+func (s *Server) App() *fiber.App { return s.app }
+
+// Listen serves until Shutdown.
+func (s *Server) Listen(ln net.Listener) error {
+	if err := s.app.Listener(ln); err != nil {
+		return fmt.Errorf("admin: serving: %w", err)
+	}
+	return nil
+}
+
+// Shutdown ends the listener; requests under way have until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.app.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("admin: stopping: %w", err)
+	}
+	return nil
+}
+
+func send(c *fiber.Ctx, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("admin: writing an answer: %w", err)
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
+	return c.Send(append(body, '\n'))
+}

@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// Detail is what only the process that talks to a source knows of it.
+type Detail struct {
+	Paused    bool
+	Breakers  Breakers
+	Budget    map[string]any
+	Exclusive string // who keeps a slot from being booked twice: ehr or gateway
+}
+
+// Breakers are the states of a source's circuit breakers: closed, half-open or
+// open, and unknown where another process talks to the source.
+type Breakers struct {
+	Read     string `json:"read"`
+	Write    string `json:"write"`
+	Prefetch string `json:"prefetch"`
+}
+
+// source is one entry of /api/sources, in the words of the contract.
+type source struct {
+	ID         scheduling.SourceID `json:"id"`
+	Name       string              `json:"name"`
+	Dialect    string              `json:"dialect"`
+	FHIR       scheduling.Release  `json:"fhir"`
+	State      scheduling.State    `json:"state"`
+	Slots      int                 `json:"slots"`
+	Windows    int                 `json:"windows"`
+	LastSync   *time.Time          `json:"lastSourceSync"`
+	AgeSeconds *int64              `json:"ageSeconds"`
+	Unusable   scheduling.Tally    `json:"unusable"`
+	Unmapped   scheduling.Tally    `json:"unmapped"`
+	Incomplete bool                `json:"incomplete"`
+	Emptied    bool                `json:"emptied"`
+	Breakers   Breakers            `json:"breakers"`
+	Budget     map[string]any      `json:"budget"`
+	Exclusive  string              `json:"exclusive"`
+	LastError  *lastError          `json:"lastError"`
+	Failures   int                 `json:"failures"`
+}
+
+// lastError is a code and a time: the text of a source is never shown.
+type lastError struct {
+	Code scheduling.Code `json:"code"`
+	At   time.Time       `json:"at"`
+}
+
+// sources lists every configured source, also one that nothing is known of yet.
+func (s *Server) sources() []source {
+	fresh := map[scheduling.SourceID]scheduling.Freshness{}
+	for _, f := range s.deps.Replica.Sources() {
+		fresh[f.Source] = f
+	}
+	list := make([]source, 0, len(s.deps.Sources))
+	for _, src := range s.deps.Sources {
+		list = append(list, s.source(src, fresh[src.ID]))
+	}
+	return list
+}
+
+func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
+	now := s.deps.Now()
+	out := source{
+		ID: src.ID, Name: src.Name, Dialect: src.Dialect, FHIR: src.Release,
+		State: f.Status.State(src, now), Slots: f.Slots, Windows: f.Windows,
+		Unusable: orEmpty(f.Status.Unusable), Unmapped: orEmpty(f.Status.Unmapped),
+		Incomplete: f.Status.Incomplete, Emptied: f.Status.Emptied, Failures: f.Status.Failures,
+		Breakers: Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown,
+	}
+	if at := f.Status.LastSync; !at.IsZero() {
+		at = at.UTC()
+		age := int64(max(0, now.Sub(at)) / time.Second)
+		out.LastSync, out.AgeSeconds = &at, &age
+	}
+	if f.Status.ErrorCode != "" {
+		out.LastError = &lastError{f.Status.ErrorCode, f.Status.ErrorAt.UTC()}
+	}
+	s.detail(src.ID, &out)
+	return out
+}
+
+const unknown = "unknown"
+
+func (s *Server) detail(id scheduling.SourceID, out *source) {
+	if s.deps.Detail == nil {
+		return
+	}
+	d, ok := s.deps.Detail(id)
+	if !ok {
+		return
+	}
+	if d.Paused {
+		out.State = scheduling.StatePaused
+	}
+	if d.Breakers != (Breakers{}) {
+		out.Breakers = d.Breakers
+	}
+	if d.Budget != nil {
+		out.Budget = d.Budget
+	}
+	if d.Exclusive != "" {
+		out.Exclusive = d.Exclusive
+	}
+}
+
+func orEmpty(t scheduling.Tally) scheduling.Tally {
+	if t == nil {
+		return scheduling.Tally{}
+	}
+	return t
+}
