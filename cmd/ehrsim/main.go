@@ -1,0 +1,135 @@
+// Command ehrsim runs one simulated EHR scheduling server alone: generated
+// from a seed, or loaded from FHIR bundles, with a control API for its faults.
+// See package slotgate/upstream/ehrsim.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"slotgate/upstream/ehrsim"
+)
+
+type flags struct {
+	Listen        string  `default:"127.0.0.1:8090" help:"Address to listen on; port 0 takes any free one."`
+	Name          string  `help:"Name of the health system."`
+	Dialect       string  `enum:"argonaut,slots" default:"argonaut" help:"Scheduling dialect: argonaut or slots."`
+	FHIR          string  `name:"fhir" enum:"stu3,r4" default:"r4" help:"FHIR version: stu3 or r4."`
+	Zone          string  `help:"IANA zone of all places, and of times without one."`
+	Load          string  `type:"existingdir" help:"Serve the FHIR bundles (XML, JSON) of this folder."`
+	ShiftTo       string  `help:"Move loaded dates by whole weeks, so that the first day is after this one: today, or 2026-11-24."`
+	Practitioners int     `default:"12" help:"Practitioners to generate."`
+	Days          int     `default:"28" help:"Days open for booking, from today on."`
+	Seed          uint64  `default:"1" help:"Same seed, same practice."`
+	PageSize      int     `default:"50" help:"Entries on a page when the client gives no _count."`
+	Bearer        string  `help:"Bearer token that requests must carry."`
+	TimeScale     float64 `default:"1" help:"The simulated clock runs this many times faster."`
+	Faults        string  `type:"existingfile" help:"JSON file of faults to begin with."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings handed in; it returns the exit code:
+// 0 well, 1 failed, 2 wrong usage.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	var f flags
+	code := -1
+	parser, err := kong.New(&f, kong.Name("ehrsim"), kong.Description("One simulated EHR scheduling server."),
+		kong.Writers(out, errOut), kong.Exit(func(c int) { code = c }))
+	if err != nil {
+		fmt.Fprintln(errOut, "ehrsim:", err)
+		return 1
+	}
+	_, err = parser.Parse(args)
+	if code >= 0 {
+		return code // help was asked for
+	}
+	var opts ehrsim.Options
+	if err == nil {
+		opts, err = f.options(time.Now())
+	}
+	if err == nil {
+		err = opts.Validate()
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, "ehrsim:", err)
+		return 2
+	}
+	if err := serve(ctx, f.Listen, opts, out); err != nil {
+		fmt.Fprintln(errOut, "ehrsim:", err)
+		return 1
+	}
+	return 0
+}
+
+// serve runs until ctx ends, then gives requests under way ten seconds.
+func serve(ctx context.Context, listen string, opts ehrsim.Options, out io.Writer) error {
+	srv, err := ehrsim.New(opts)
+	if err != nil {
+		return err
+	}
+	base, err := srv.Start(context.WithoutCancel(ctx), listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s\n  curl '%s'\n", base, base+example(opts.Dialect))
+	<-ctx.Done()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return srv.Shutdown(ending)
+}
+
+func example(d ehrsim.Dialect) string {
+	if d == ehrsim.Slots {
+		return "/Slot?status=free&_include=Slot:schedule&_count=5"
+	}
+	return "/Appointment/$find?_count=5"
+}
+
+func (f flags) options(now time.Time) (ehrsim.Options, error) {
+	o := ehrsim.Options{
+		Name: f.Name, Dialect: ehrsim.Dialect(f.Dialect), FHIR: ehrsim.FHIR(f.FHIR), Zone: f.Zone, Seed: f.Seed,
+		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
+	}
+	if f.Faults != "" {
+		data, err := os.ReadFile(f.Faults)
+		if err != nil {
+			return o, err
+		}
+		if o.Faults, err = ehrsim.ReadFaults(data); err != nil {
+			return o, err
+		}
+	}
+	return f.load(o, now)
+}
+
+func (f flags) load(o ehrsim.Options, now time.Time) (ehrsim.Options, error) {
+	if f.Load == "" {
+		return o, nil
+	}
+	lo := ehrsim.LoadOptions{FHIR: o.FHIR, Zone: f.Zone}
+	switch {
+	case f.ShiftTo == "today":
+		lo.ShiftTo = now
+	case f.ShiftTo != "":
+		day, err := time.Parse(time.DateOnly, f.ShiftTo)
+		if err != nil {
+			return o, fmt.Errorf("--shift-to %q: want today or a day such as 2026-11-24", f.ShiftTo)
+		}
+		lo.ShiftTo = day.Add(12 * time.Hour)
+	}
+	var err error
+	o.Data, err = ehrsim.Load(f.Load, lo)
+	return o, err
+}

@@ -1,0 +1,201 @@
+package ehrsim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Slot is one entry of the book, as tests and the control API see it.
+type Slot struct {
+	ID       string    `json:"id"`
+	Schedule string    `json:"schedule"` // "Schedule/x"
+	Start    time.Time `json:"start"`
+	End      time.Time `json:"end"`
+	Status   string    `json:"status"` // free, busy, busy-unavailable, busy-tentative, entered-in-error
+	Version  int       `json:"version"`
+}
+
+// Errors of the methods that change the book.
+var (
+	ErrNoSlot     = errors.New("ehrsim: no such slot")
+	ErrNoSchedule = errors.New("ehrsim: no such schedule")
+	ErrBadStatus  = errors.New("ehrsim: not a slot status")
+)
+
+var statuses = words("free busy busy-unavailable busy-tentative entered-in-error")
+
+func public(s *slot) Slot {
+	return Slot{ID: s.id, Schedule: s.schedule, Start: s.start, End: s.end, Status: s.status, Version: s.version}
+}
+
+// Slots lists the book by start, then id; with statuses only those.
+func (s *Server) Slots(status ...string) []Slot {
+	out := []Slot{}
+	for _, sl := range s.data().between(time.Time{}, time.Time{}, func(sl *slot) bool {
+		return len(status) == 0 || slices.Contains(status, sl.status)
+	}) {
+		out = append(out, public(sl))
+	}
+	return out
+}
+
+// Slot gives one slot; ErrNoSlot.
+func (s *Server) Slot(id string) (Slot, error) {
+	st := s.data()
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	sl := st.slots[id]
+	if sl == nil {
+		return Slot{}, fmt.Errorf("%w: %s", ErrNoSlot, id)
+	}
+	return public(sl), nil
+}
+
+// SetSlotStatus changes a slot's status; ErrNoSlot, ErrBadStatus.
+func (s *Server) SetSlotStatus(id, status string) error {
+	if !slices.Contains(statuses, status) {
+		return fmt.Errorf("%w: %q", ErrBadStatus, status)
+	}
+	return s.edit(id, func(sl *slot) { sl.status = status })
+}
+
+// MoveSlot gives a slot other times and keeps its id; ErrNoSlot. The end may
+// be before the start: the simulator does not mind.
+func (s *Server) MoveSlot(id string, start, end time.Time) error {
+	return s.edit(id, func(sl *slot) { sl.start, sl.end = start.UTC(), end.UTC() })
+}
+
+func (s *Server) edit(id string, change func(*slot)) error {
+	if !s.data().change(id, s.clock.now(), change) {
+		return fmt.Errorf("%w: %s", ErrNoSlot, id)
+	}
+	return nil
+}
+
+// DeleteSlot takes a slot away without a trace, as EHRs do; ErrNoSlot.
+func (s *Server) DeleteSlot(id string) error {
+	st := s.data()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.remove(id) {
+		return fmt.Errorf("%w: %s", ErrNoSlot, id)
+	}
+	return nil
+}
+
+// AddSlot puts a slot into the book of a schedule ("Schedule/x" or "x") and
+// returns it with its id. Empty status: free; ErrNoSchedule, ErrBadStatus.
+func (s *Server) AddSlot(n Slot) (Slot, error) {
+	setDefault(&n.Status, "free")
+	if !slices.Contains(statuses, n.Status) {
+		return n, fmt.Errorf("%w: %q", ErrBadStatus, n.Status)
+	}
+	ref := bareRefs(n.Schedule, "Schedule")[0]
+	st := s.data()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	schedule := st.get("Schedule", ref[len("Schedule/"):])
+	if schedule == nil {
+		return n, fmt.Errorf("%w: %s", ErrNoSchedule, n.Schedule)
+	}
+	setDefault(&n.ID, st.freshID())
+	sl := &slot{id: n.ID, schedule: ref, start: n.Start.UTC(), end: n.End.UTC(), status: n.Status, version: 1, updated: s.clock.now()}
+	for _, c := range st.calendars {
+		if "Schedule/"+c.id == ref {
+			sl.cal = c
+		}
+	}
+	if sl.cal == nil {
+		sl.raw = s.flavour.freshSlot(sl, schedule)
+	}
+	st.insert(sl)
+	return public(sl), nil
+}
+
+// freshSlot writes the resource of a slot added to a loaded schedule.
+func (f flavour) freshSlot(sl *slot, schedule object) object {
+	return obj("resourceType", "Slot", "id", sl.id,
+		"specialty", schedule.each("specialty"),
+		"schedule", obj("reference", sl.schedule), "status", sl.status,
+		"start", f.instant(sl.start, f.zone), "end", f.instant(sl.end, f.zone))
+}
+
+// FillDay makes every free slot of one local day ("2026-11-24", in each place's
+// own zone) busy, of one schedule or of all (""), and says how many.
+func (s *Server) FillDay(schedule, date string) int {
+	st := s.data()
+	open := st.between(time.Time{}, time.Time{}, func(sl *slot) bool {
+		zone := s.zone
+		if sl.cal != nil {
+			zone = sl.cal.zone
+		}
+		return sl.status == "free" && civilOf(sl.start.In(zone)).String() == date &&
+			(schedule == "" || localRef(sl.schedule) == bareRefs(schedule, "Schedule")[0])
+	})
+	n := 0
+	for _, sl := range open {
+		if st.change(sl.id, s.clock.now(), func(sl *slot) { sl.status = "busy" }) {
+			n++
+		}
+	}
+	return n
+}
+
+// SetFaults puts these faults in place of all others and returns them with
+// their ids. A fault that is not valid changes nothing.
+func (s *Server) SetFaults(faults ...Fault) ([]Fault, error) {
+	if err := validateAll(faults); err != nil {
+		return nil, err
+	}
+	return s.faults.set(faults), nil
+}
+
+// AddFaults adds faults; one whose id is there already replaces that one.
+func (s *Server) AddFaults(faults ...Fault) ([]Fault, error) {
+	if err := validateAll(faults); err != nil {
+		return nil, err
+	}
+	return s.faults.put(faults), nil
+}
+
+func validateAll(faults []Fault) error {
+	var errs []error
+	for _, f := range faults {
+		errs = append(errs, f.validate())
+	}
+	return errors.Join(errs...)
+}
+
+// RemoveFault takes one fault away and says whether it was there.
+func (s *Server) RemoveFault(id string) bool { return s.faults.remove(id) }
+
+// Faults lists those that are set.
+func (s *Server) Faults() []Fault { return s.faults.list() }
+
+// Requests lists the FHIR requests with a number above since, oldest first;
+// the last 5,000 are kept.
+func (s *Server) Requests(since int) []Request { return s.log.list(since) }
+
+// Counters sums up all FHIR requests.
+func (s *Server) Counters() Counters { return s.log.counters() }
+
+// ClearRequests forgets the history and begins to count anew.
+func (s *Server) ClearRequests() { s.log.clear() }
+
+// Reset goes back to the beginning: first faults, data made anew for the
+// present day of the clock (which runs on), no history, no page tokens.
+func (s *Server) Reset() error {
+	st, err := s.build()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.store = st
+	s.mu.Unlock()
+	s.faults.set(s.faults.first)
+	s.pages.clear()
+	s.log.clear()
+	return nil
+}

@@ -1,0 +1,144 @@
+package ehrsim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Dialect is the way the simulated EHR speaks scheduling.
+type Dialect string
+
+// The dialects.
+const (
+	Argonaut Dialect = "argonaut" // Slot/$prefetch and Appointment/$find
+	Slots    Dialect = "slots"    // paged GET Slot, as a plain FHIR server
+)
+
+// FHIR is a FHIR version.
+type FHIR string
+
+// The versions.
+const (
+	STU3 FHIR = "stu3" // 3.0.1
+	R4   FHIR = "r4"   // 4.0.1
+)
+
+// Paging is how a server lets a client go on to the next page.
+type Paging string
+
+// The forms of paging.
+const (
+	TokenPaging  Paging = "token"  // HAPI-like: next carries an opaque _getpages token over a frozen result
+	OffsetPaging Paging = "offset" // next carries _offset over the living result
+)
+
+// Options say what EHR is simulated. The zero value, after [New] filled in the
+// defaults, is an Argonaut R4 server of twelve practitioners over 28 days.
+type Options struct {
+	Name          string   // of the health system; default "Lakeside Health Partners"
+	Dialect       Dialect  // default argonaut
+	FHIR          FHIR     // default r4
+	Zone          string   // IANA zone: of all generated places, and of times without one. Empty: places in several zones, UTC for the rest
+	Seed          uint64   // same seed and start day: same practice
+	Practitioners int      // default 12
+	Days          int      // local days from today on that are open for booking; default 28
+	Data          *Dataset // loaded resources to serve instead of a generated practice
+
+	PageSize      int    // entries on a page when the client gives no _count; default 50
+	MaxCount      int    // the largest _count that is honoured; default 1000
+	Paging        Paging // default token
+	NoNext        bool   // pages carry no next link; only _offset reaches the others
+	RelativeNext  bool   // next is a reference relative to the base: "Slot?_getpages=..."
+	RepeatIDs     bool   // each page begins with the last entry of the page before
+	EmptyLastPage bool   // the last next leads to a page without entries
+
+	NoPrefetch       bool // argonaut: Slot/$prefetch is not there
+	NoPrefetchStatus int  // what it answers then; default 404, 501 also seen
+	FindNoSlot       bool // argonaut: offers of $find name no slot
+	RoleActors       bool // schedules name PractitionerRoles as actors, not practitioners and locations
+	NoTimezone       bool // locations carry no timezone extension
+	LocalCodes       bool // visit types are coded in the EHR's own system only
+
+	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
+	RequireBearer string        // the token that requests must carry; empty: none
+
+	Latency   time.Duration // added to every answer
+	Jitter    time.Duration // up to this much more, at random
+	ErrorRate float64       // share of requests answered with 500, 0..1
+	Faults    []Fault       // set from the beginning, and again after a reset
+
+	Now       func() time.Time // the clock; default time.Now
+	TimeScale float64          // the simulated clock runs this many times faster; default 1
+	Start     time.Time        // the simulated clock's first instant; default Now()
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.Name, "Lakeside Health Partners")
+	setDefault(&o.Dialect, Argonaut)
+	setDefault(&o.FHIR, R4)
+	setDefault(&o.Practitioners, 12)
+	setDefault(&o.Days, 28)
+	setDefault(&o.PageSize, 50)
+	setDefault(&o.MaxCount, 1000)
+	setDefault(&o.Paging, TokenPaging)
+	setDefault(&o.NoPrefetchStatus, 404)
+	setDefault(&o.TimeScale, 1)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate says everything that is wrong with the options, after defaults.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var errs []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("ehrsim: "+format, args...))
+		}
+	}
+	refuse(o.Dialect != Argonaut && o.Dialect != Slots, "dialect %q: want argonaut or slots", o.Dialect)
+	refuse(o.FHIR != STU3 && o.FHIR != R4, "fhir %q: want stu3 or r4", o.FHIR)
+	refuse(o.Paging != TokenPaging && o.Paging != OffsetPaging, "paging %q: want token or offset", o.Paging)
+	refuse(o.Practitioners < 1 || o.Practitioners > 100_000, "practitioners %d: want 1 to 100000", o.Practitioners)
+	refuse(o.Days < 1 || o.Days > 730, "days %d: want 1 to 730", o.Days)
+	refuse(o.PageSize < 1 || o.MaxCount < 1, "page size and max count must be positive")
+	refuse(o.ErrorRate < 0 || o.ErrorRate > 1, "error rate %v: want 0 to 1", o.ErrorRate)
+	refuse(o.TimeScale <= 0, "time scale %v: want more than 0", o.TimeScale)
+	refuse(o.Latency < 0 || o.Jitter < 0 || o.MaxWindow < 0, "durations must not be negative")
+	_, err := o.location()
+	refuse(err != nil, "zone %q is not known", o.Zone)
+	for _, f := range o.Faults {
+		errs = append(errs, f.validate())
+	}
+	return errors.Join(errs...)
+}
+
+// location is the zone of times and days that name none.
+func (o Options) location() (*time.Location, error) {
+	if o.Zone == "Local" {
+		return nil, errors.New("ehrsim: the zone must be named")
+	}
+	return time.LoadLocation(o.Zone)
+}
+
+// startFaults are the faults that hold from the beginning.
+func (o Options) startFaults() []Fault {
+	var out []Fault
+	if o.Latency > 0 || o.Jitter > 0 {
+		out = append(out, Fault{ID: "latency", Kind: FaultLatency, Delay: Duration(o.Latency), Jitter: Duration(o.Jitter)})
+	}
+	if o.ErrorRate > 0 {
+		out = append(out, Fault{ID: "error-rate", Kind: FaultStatus, Status: 500, Rate: o.ErrorRate})
+	}
+	return append(out, o.Faults...)
+}

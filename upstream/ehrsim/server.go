@@ -1,0 +1,245 @@
+package ehrsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// BasePath is where the FHIR base begins on the listener.
+const BasePath = "/fhir"
+
+// Server is one simulated EHR. It is an [http.Handler]; [Server.Start] puts it
+// on a listener of its own.
+type Server struct {
+	opts    Options
+	zone    *time.Location
+	clock   clock
+	flavour flavour
+	faults  *faultBox
+	log     *history
+	pages   *pageBox
+
+	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
+	store *store
+
+	http   *http.Server
+	cancel context.CancelFunc
+	served chan struct{}
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New makes a server. It fails when the options are not valid.
+func New(o Options) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	zone, err := o.location()
+	if err != nil {
+		return nil, fmt.Errorf("ehrsim: zone: %w", err)
+	}
+	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox()}
+	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone}
+	s.store, err = s.build()
+	return s, err
+}
+
+// build makes the data anew: from the seed, or from what was loaded.
+func (s *Server) build() (*store, error) {
+	st := newStore(s.opts)
+	if s.opts.Data != nil {
+		s.opts.Data.fill(st, s.flavour, s.zone)
+	} else if err := generate(s.opts, s.flavour, st); err != nil {
+		return nil, err
+	}
+	st.link()
+	st.roll(s.clock.now())
+	return st, nil
+}
+
+// data is the store of this moment, rolled forward to it.
+func (s *Server) data() *store {
+	s.mu.RLock()
+	st := s.store
+	s.mu.RUnlock()
+	st.roll(s.clock.now())
+	return st
+}
+
+// Now is the simulated clock.
+func (s *Server) Now() time.Time { return s.clock.now() }
+
+// Start listens on an address ("127.0.0.1:0" for any free port) and serves
+// until [Server.Close], [Server.Shutdown] or the end of ctx. It returns the
+// FHIR base URL, without a slash at its end.
+func (s *Server) Start(ctx context.Context, listen string) (string, error) {
+	if s.http != nil {
+		return "", errors.New("ehrsim: started already")
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", listen)
+	if err != nil {
+		return "", fmt.Errorf("ehrsim: listen: %w", err)
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	s.served = make(chan struct{})
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(ln) // always ErrServerClosed, or the listener is gone
+	}()
+	return "http://" + ln.Addr().String() + BasePath, nil
+}
+
+// Close stops at once; requests under way are cut.
+func (s *Server) Close() error {
+	if s.http == nil {
+		return nil
+	}
+	s.cancel()
+	err := s.http.Close()
+	<-s.served
+	return err
+}
+
+// Shutdown stops taking requests and waits for those under way until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.http == nil {
+		return nil
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	s.cancel()
+	<-s.served
+	return err
+}
+
+// ServeHTTP answers the control API under /_control/ and FHIR under /fhir.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, controlPath) {
+		s.control(w, r)
+		return
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, BasePath)
+	if !ok || path != "" && path[0] != '/' {
+		http.NotFound(w, r)
+		return
+	}
+	rq := &request{srv: s, http: r, base: "http://" + r.Host + BasePath, path: strings.TrimSuffix(path, "/")}
+	rq.hits = s.faults.strike(rq.target())
+	done := s.log.begin(r, rq, s.clock.now())
+	sw := &statusWriter{ResponseWriter: w}
+	defer func() { done(sw.status) }()
+	if s.spoilBefore(sw, rq) {
+		return
+	}
+	body, err := s.answer(rq)
+	if err != nil {
+		s.fail(sw, rq, err)
+		return
+	}
+	s.write(sw, r, http.StatusOK, spoilContent(body, rq), rq.hits)
+}
+
+// statusWriter remembers the status for the history.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// answer checks the caller and routes.
+func (s *Server) answer(rq *request) (object, error) {
+	if want := s.opts.RequireBearer; want != "" && rq.path != "/metadata" && rq.http.Header.Get("Authorization") != "Bearer "+want {
+		return nil, &failure{http.StatusUnauthorized, "login", "authorization is required"}
+	}
+	if err := rq.read(); err != nil {
+		return nil, err
+	}
+	return s.route(rq)
+}
+
+func (s *Server) fail(w http.ResponseWriter, rq *request, err error) {
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{http.StatusInternalServerError, "exception", "internal error"}
+	}
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	s.write(w, rq.http, f.status, outcome("error", f.code, f.text), rq.hits)
+}
+
+// route finds what is asked for by method and path.
+func (s *Server) route(rq *request) (object, error) {
+	method := rq.http.Method
+	parts := strings.Split(strings.TrimPrefix(rq.path, "/"), "/")
+	read := method == http.MethodGet
+	if !read && method != http.MethodPost {
+		return nil, &failure{http.StatusMethodNotAllowed, "not-supported", "method " + method + " is not supported"}
+	}
+	typ := parts[0]
+	switch {
+	case rq.path == "" && read && rq.params.Has(pageToken):
+		return s.nextPage(rq)
+	case rq.path == "/metadata" && read:
+		return s.capability(rq), nil
+	case rq.path == "/Slot/$prefetch" && s.opts.Dialect == Argonaut:
+		return s.prefetch(rq)
+	case rq.path == "/Appointment/$find" && s.opts.Dialect == Argonaut:
+		return s.find(rq)
+	case searchParams[typ] == nil:
+		return nil, notFound("resource type " + typ + " is not supported")
+	case len(parts) == 1 && read, len(parts) == 2 && parts[1] == "_search":
+		return s.search(rq, typ)
+	case len(parts) == 2 && read && !strings.HasPrefix(parts[1], "$"):
+		return s.readOne(typ, parts[1])
+	}
+	return nil, notFound("nothing is served at " + rq.path)
+}
+
+func (s *Server) readOne(typ, id string) (object, error) {
+	st := s.data()
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	if sl := st.slots[id]; sl != nil && typ == "Slot" {
+		return s.flavour.slot(sl), nil
+	}
+	if o := st.get(typ, id); o != nil {
+		return o, nil
+	}
+	return nil, notFound(typ + "/" + id + " is not known")
+}
+
+// capability is the CapabilityStatement, whose shape each version has its own.
+func (s *Server) capability(rq *request) object { return capability(s.opts, s.flavour, rq.base) }
+
+// self is the URL of the request with the parameters given.
+func (rq *request) self(params url.Values) string {
+	u := rq.base + rq.path
+	if len(params) > 0 {
+		u += "?" + params.Encode()
+	}
+	return u
+}
