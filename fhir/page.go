@@ -37,28 +37,6 @@ func (p *Page) Failed() bool {
 	return false
 }
 
-// envelope is a Bundle whose resources are read one by one.
-type envelope struct {
-	ResourceType string             `json:"resourceType"`
-	ID           string             `json:"id"`
-	Meta         *model.Meta        `json:"meta"`
-	Type         string             `json:"type"`
-	Total        *int               `json:"total"`
-	Link         []model.BundleLink `json:"link"`
-	Entry        []envelopeEntry    `json:"entry"`
-}
-
-// envelopeEntry reads the resource as it stands. Where the entry around it is
-// broken, bad is set and nothing else.
-type envelopeEntry struct {
-	bad      bool
-	FullURL  string                `json:"fullUrl"`
-	Resource jsontext.Value        `json:"resource"`
-	Search   *model.BundleSearch   `json:"search"`
-	Request  *model.BundleRequest  `json:"request"`
-	Response *model.BundleResponse `json:"response"`
-}
-
 // ReadBundle reads a page of a source's answer tolerantly: an entry that cannot
 // be read is counted and costs nothing else. A Parameters resource that holds
 // the Bundle as its `return` is opened; an OperationOutcome in the Bundle's
@@ -88,58 +66,6 @@ func ReadBundle(rel scheduling.Release, f Format, data []byte) (*Page, error) {
 	}
 	page.Dropped = dropped
 	return page, nil
-}
-
-func (c *codec) page(data []byte) (*Page, error) {
-	var e envelope
-	if json.Unmarshal(data, &e, c.read) != nil {
-		// Something around a resource is broken: once more, entry by entry.
-		e = envelope{}
-		if err := json.Unmarshal(data, &e, c.read, json.WithUnmarshalers(json.UnmarshalFromFunc(readEntry))); err != nil {
-			return nil, unreadable("the Bundle cannot be read", err)
-		}
-	}
-	p := &Page{Broken: scheduling.Tally{}}
-	p.Bundle = model.Bundle{Base: model.Base{ID: e.ID, Meta: e.Meta}, Type: e.Type, Total: e.Total, Link: e.Link}
-	p.Entries = make([]model.BundleEntry, 0, len(e.Entry))
-	for i := range e.Entry {
-		c.entry(p, &e.Entry[i])
-	}
-	return p, nil
-}
-
-// readEntry reads an entry, and marks it where it cannot be read.
-func readEntry(dec *jsontext.Decoder, e *envelopeEntry) error {
-	raw, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	type plain envelopeEntry
-	if json.Unmarshal(raw, (*plain)(e), jsontext.AllowDuplicateNames(true)) != nil {
-		*e = envelopeEntry{bad: true}
-	}
-	return nil
-}
-
-func (c *codec) entry(p *Page, in *envelopeEntry) {
-	if in.bad {
-		p.Broken.Add(scheduling.BadResource, 1)
-		return
-	}
-	out := model.BundleEntry{FullURL: in.FullURL, Search: in.Search, Request: in.Request, Response: in.Response}
-	if len(in.Resource) > 0 && in.Resource.Kind() != 'n' {
-		res, err := c.decode(in.Resource)
-		if err != nil {
-			p.Broken.Add(scheduling.BadResource, 1)
-			return
-		}
-		if outcome, ok := res.(*model.OperationOutcome); ok {
-			p.Outcomes = append(p.Outcomes, outcome)
-			return
-		}
-		out.Resource = res
-	}
-	p.Entries = append(p.Entries, out)
 }
 
 // returned finds the Bundle that an operation returned within Parameters.

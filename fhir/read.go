@@ -96,32 +96,3 @@ func xmlFault(err error) string {
 	}
 	return "the body is not well-formed XML"
 }
-
-// tooDeep tells whether objects and lists lie deeper than limit, without
-// reading more than that: the full check comes after, on a text that cannot
-// exhaust a stack any more.
-func tooDeep(data []byte, limit int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			if quoted {
-				i++
-			}
-		case '"':
-			quoted = !quoted
-		case '{', '[':
-			if quoted {
-				continue
-			}
-			if depth++; depth > limit {
-				return true
-			}
-		case '}', ']':
-			if !quoted {
-				depth--
-			}
-		}
-	}
-	return false
-}

@@ -1,0 +1,164 @@
+package fhir
+
+import (
+	"github.com/go-json-experiment/json"
+
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// pageReader reads one page in one walk. Slots of a page hardly differ from
+// each other: the same specialty, type and schedule come again and again. So a
+// member that was read once is not read again where it stands in the same
+// bytes; the slots then share it, and nobody may change it.
+type pageReader struct {
+	codec *codec
+	page  *Page
+	known map[string]model.Resource // by the member as written, with its name
+	buf   []byte
+}
+
+func (c *codec) page(data []byte) (*Page, error) {
+	r := &pageReader{codec: c, page: &Page{Broken: scheduling.Tally{}}, known: map[string]model.Resource{}}
+	if err := r.bundle(data); err != nil {
+		return nil, unreadable("the Bundle cannot be read", err)
+	}
+	return r.page, nil
+}
+
+// bundle reads everything but the entries as usual, and walks those.
+func (r *pageReader) bundle(data []byte) error {
+	cur := &cursor{b: data}
+	cur.space()
+	head := []byte{'{'}
+	for cur.next() {
+		start := cur.i
+		if string(cur.name()) == "entry" && cur.b[cur.i] == '[' {
+			r.entries(cur)
+			continue
+		}
+		cur.value()
+		if len(head) > 1 {
+			head = append(head, ',')
+		}
+		head = append(head, data[start:cur.i]...)
+	}
+	res, err := r.codec.decode(append(head, '}'))
+	if err != nil {
+		return err
+	}
+	r.page.Bundle = *res.(*model.Bundle)
+	return nil
+}
+
+func (r *pageReader) entries(cur *cursor) {
+	for cur.next() {
+		if cur.b[cur.i] != '{' {
+			cur.value()
+			r.broken()
+			continue
+		}
+		r.entry(cur)
+	}
+}
+
+func (r *pageReader) broken() { r.page.Broken.Add(scheduling.BadResource, 1) }
+
+// entry reads one entry. What cannot be read makes it broken, and nothing else.
+func (r *pageReader) entry(cur *cursor) {
+	var out model.BundleEntry
+	var resource []byte
+	good := true
+	for cur.next() {
+		start := cur.i
+		name := cur.name()
+		at := cur.i
+		raw := cur.value()
+		switch string(name) {
+		case "resource":
+			resource = raw
+		case "fullUrl":
+			var ok bool
+			out.FullURL, ok = textOf(raw)
+			good = good && (ok || raw[0] == 'n')
+		default:
+			good = r.about(&out, string(name), cur.b[start:cur.i], cur.b[at:cur.i]) && good
+		}
+	}
+	if good && len(resource) > 0 && resource[0] == '{' {
+		good = r.resource(&out, resource)
+	}
+	if !good {
+		r.broken()
+		return
+	}
+	if outcome, ok := out.Resource.(*model.OperationOutcome); ok {
+		r.page.Outcomes = append(r.page.Outcomes, outcome)
+		return
+	}
+	r.page.Entries = append(r.page.Entries, out)
+}
+
+// about reads what an entry says of its resource; "search" is nearly always the
+// same few bytes.
+func (r *pageReader) about(out *model.BundleEntry, name string, member, raw []byte) bool {
+	switch name {
+	case "search":
+		if string(raw) == `{"mode":"match"}` {
+			out.Search = &model.BundleSearch{Mode: "match"}
+			return true
+		}
+		return json.Unmarshal(raw, &out.Search, r.codec.read) == nil
+	case "request":
+		return json.Unmarshal(raw, &out.Request, r.codec.read) == nil
+	case "response":
+		return json.Unmarshal(raw, &out.Response, r.codec.read) == nil
+	case "link":
+		return json.Unmarshal(raw, &out.Link, r.codec.read) == nil
+	}
+	return len(member) > 0 // ids, extensions: nothing that a page is read for
+}
+
+func (r *pageReader) resource(out *model.BundleEntry, raw []byte) bool {
+	var res model.Resource
+	var err error
+	switch kind := typeOf(raw); kind {
+	case "Slot":
+		res, err = r.slot(raw)
+	case "Appointment":
+		res, err = r.appointment(raw)
+	default:
+		res, err = r.codec.decode(raw)
+	}
+	out.Resource = res
+	return err == nil
+}
+
+// typeOf is model.TypeOf for what a cursor may walk.
+func typeOf(object []byte) string {
+	cur := &cursor{b: object}
+	for cur.next() {
+		name := cur.name()
+		raw := cur.value()
+		if string(name) == "resourceType" {
+			kind, _ := textOf(raw)
+			return kind
+		}
+	}
+	return ""
+}
+
+// member reads one member of a resource by itself, or finds it among those
+// that were read before.
+func (r *pageReader) member(kind string, member []byte) (model.Resource, error) {
+	if res, ok := r.known[string(member)]; ok && res.ResourceType() == kind {
+		return res, nil
+	}
+	r.buf = append(append(append(r.buf[:0], `{"resourceType":"`...), kind...), `",`...)
+	r.buf = append(append(r.buf, member...), '}')
+	res, err := r.codec.decode(r.buf)
+	if err == nil {
+		r.known[string(member)] = res
+	}
+	return res, err
+}
