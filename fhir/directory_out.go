@@ -1,0 +1,236 @@
+package fhir
+
+import (
+	"strings"
+	"time"
+
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// The From functions write our copy of a source's record, under our ids. The
+// source's own id is kept as an identifier of system SourceURI(source).
+
+func (o Origin) base(kind scheduling.Kind, id string) model.Base {
+	return model.Base{ID: scheduling.ResourceID(o.Source, kind, id), Meta: o.Meta()}
+}
+
+func (o Origin) identifiers(id string, list []scheduling.Identifier) []model.Identifier {
+	var out []model.Identifier
+	for _, i := range list {
+		out = append(out, model.Identifier{Use: i.Use, System: i.System, Value: i.Value})
+	}
+	return append(out, model.Identifier{Use: "secondary", System: SourceURI(o.Source), Value: id})
+}
+
+func (o Origin) refs(kind scheduling.Kind, ids []string) []model.Reference {
+	var out []model.Reference
+	for _, id := range ids {
+		out = append(out, *reference(o.Source, kind, id, ""))
+	}
+	return out
+}
+
+func (o Origin) ref(kind scheduling.Kind, id string) *model.Reference {
+	if id == "" {
+		return nil
+	}
+	return reference(o.Source, kind, id, "")
+}
+
+// systemOut is the address that the version has for a system; see System.
+func systemOut(rel scheduling.Release, system string) string {
+	if table, ok := strings.CutPrefix(system, "http://terminology.hl7.org/CodeSystem/v2-"); ok && rel == scheduling.STU3 {
+		return "http://hl7.org/fhir/v2/" + table
+	}
+	return system
+}
+
+func fromConcept(rel scheduling.Release, c scheduling.Concept) model.CodeableConcept {
+	out := model.CodeableConcept{Text: c.Text}
+	for _, coding := range c.Codings {
+		out.Coding = append(out.Coding, model.Coding{
+			System: systemOut(rel, coding.System), Code: coding.Code, Display: coding.Display,
+		})
+	}
+	return out
+}
+
+func fromConceptPointer(rel scheduling.Release, c *scheduling.Concept) *model.CodeableConcept {
+	if c == nil {
+		return nil
+	}
+	out := fromConcept(rel, *c)
+	return &out
+}
+
+func fromConcepts(rel scheduling.Release, list []scheduling.Concept) []model.CodeableConcept {
+	var out []model.CodeableConcept
+	for _, c := range list {
+		out = append(out, fromConcept(rel, c))
+	}
+	return out
+}
+
+func fromTelecoms(list []scheduling.Telecom) []model.ContactPoint {
+	var out []model.ContactPoint
+	for _, t := range list {
+		out = append(out, model.ContactPoint{System: t.System, Value: t.Value, Use: t.Use})
+	}
+	return out
+}
+
+func fromAddress(a scheduling.Address) *model.Address {
+	out := &model.Address{
+		Text: a.Text, Line: a.Line, City: a.City, District: a.District,
+		State: a.State, PostalCode: a.PostalCode, Country: a.Country,
+	}
+	if a.Text+a.City+a.District+a.State+a.PostalCode+a.Country == "" && len(a.Line) == 0 {
+		return nil
+	}
+	return out
+}
+
+func active(inactive bool) *bool {
+	yes := !inactive
+	return &yes
+}
+
+// FromSlot writes a slot; zone is its place's. A slot that the source itself
+// does not have is not for the directory.
+func FromSlot(rel scheduling.Release, o Origin, s scheduling.Slot, zone *time.Location) *model.Slot {
+	return &model.Slot{
+		Base:            o.base(scheduling.KindSlot, s.ID),
+		Identifier:      o.identifiers(s.ID, nil),
+		ServiceCategory: fromConcepts(rel, s.ServiceCategory),
+		ServiceType:     fromConcepts(rel, s.ServiceType),
+		Specialty:       fromConcepts(rel, s.Specialty),
+		AppointmentType: fromConceptPointer(rel, s.AppointmentType),
+		Schedule:        reference(o.Source, scheduling.KindSchedule, s.Schedule, ""),
+		Status:          string(s.Status),
+		Start:           local(s.Start, zone),
+		End:             local(s.End, zone),
+		Comment:         s.Comment,
+	}
+}
+
+// FromSchedule writes a schedule.
+func FromSchedule(rel scheduling.Release, o Origin, s *scheduling.Schedule) *model.Schedule {
+	out := &model.Schedule{
+		Base:            o.base(scheduling.KindSchedule, s.ID),
+		Identifier:      o.identifiers(s.ID, s.Identifiers),
+		Active:          active(s.Inactive),
+		ServiceCategory: fromConcepts(rel, s.ServiceCategory),
+		ServiceType:     fromConcepts(rel, s.ServiceType),
+		Specialty:       fromConcepts(rel, s.Specialty),
+		Comment:         s.Comment,
+	}
+	for _, a := range s.Actors {
+		out.Actor = append(out.Actor, *reference(o.Source, a.Kind, a.ID, a.Display))
+	}
+	if s.HorizonStart != "" || s.HorizonEnd != "" {
+		out.PlanningHorizon = &model.Period{Start: s.HorizonStart, End: s.HorizonEnd}
+	}
+	return out
+}
+
+// FromPractitioner writes a practitioner.
+func FromPractitioner(o Origin, p *scheduling.Practitioner) *model.Practitioner {
+	out := &model.Practitioner{
+		Base:       o.base(scheduling.KindPractitioner, p.ID),
+		Identifier: o.identifiers(p.ID, p.Identifiers),
+		Active:     active(p.Inactive),
+		Gender:     gender(p.Gender),
+	}
+	n := p.Name
+	if n.Display() != "" {
+		out.Name = []model.HumanName{{
+			Text: n.Display(), Family: n.Family, Given: n.Given, Prefix: n.Prefix, Suffix: n.Suffix,
+		}}
+	}
+	return out
+}
+
+// gender leaves out what is no code of FHIR's.
+func gender(code string) string {
+	switch code {
+	case "male", "female", "other", "unknown":
+		return code
+	}
+	return ""
+}
+
+// FromLocation writes a place, with its zone as an extension.
+func FromLocation(o Origin, l *scheduling.Location) *model.Location {
+	out := &model.Location{
+		Base:                 o.base(scheduling.KindLocation, l.ID),
+		Identifier:           o.identifiers(l.ID, l.Identifiers),
+		Status:               "active",
+		Name:                 l.Name,
+		Description:          l.Description,
+		Telecom:              fromTelecoms(l.Telecom),
+		Address:              fromAddress(l.Address),
+		ManagingOrganization: o.ref(scheduling.KindOrganization, l.Organization),
+	}
+	if l.Inactive {
+		out.Status = "inactive"
+	}
+	if l.Zone != "" {
+		out.Extension = []model.Extension{{URL: TimezoneExtension, ValueCode: l.Zone}}
+	}
+	if l.Position != nil {
+		out.Position = &model.LocationPosition{
+			Longitude: model.NewDecimal(l.Position.Longitude), Latitude: model.NewDecimal(l.Position.Latitude),
+		}
+	}
+	return out
+}
+
+// FromOrganization writes an organization.
+func FromOrganization(o Origin, org *scheduling.Organization) *model.Organization {
+	out := &model.Organization{
+		Base:       o.base(scheduling.KindOrganization, org.ID),
+		Identifier: o.identifiers(org.ID, org.Identifiers),
+		Active:     active(org.Inactive),
+		Name:       org.Name,
+		Telecom:    fromTelecoms(org.Telecom),
+		PartOf:     o.ref(scheduling.KindOrganization, org.PartOf),
+	}
+	for _, a := range org.Address {
+		if address := fromAddress(a); address != nil {
+			out.Address = append(out.Address, *address)
+		}
+	}
+	return out
+}
+
+// FromRole writes a practitioner's role.
+func FromRole(rel scheduling.Release, o Origin, r *scheduling.Role) *model.PractitionerRole {
+	return &model.PractitionerRole{
+		Base:              o.base(scheduling.KindRole, r.ID),
+		Identifier:        o.identifiers(r.ID, r.Identifiers),
+		Active:            active(r.Inactive),
+		Practitioner:      o.ref(scheduling.KindPractitioner, r.Practitioner),
+		Organization:      o.ref(scheduling.KindOrganization, r.Organization),
+		Code:              fromConcepts(rel, r.Code),
+		Specialty:         fromConcepts(rel, r.Specialty),
+		Location:          o.refs(scheduling.KindLocation, r.Locations),
+		HealthcareService: o.refs(scheduling.KindService, r.Services),
+		Telecom:           fromTelecoms(r.Telecom),
+	}
+}
+
+// FromService writes a service.
+func FromService(rel scheduling.Release, o Origin, s *scheduling.Service) *model.HealthcareService {
+	return &model.HealthcareService{
+		Base:       o.base(scheduling.KindService, s.ID),
+		Identifier: o.identifiers(s.ID, s.Identifiers),
+		Active:     active(s.Inactive),
+		Name:       s.Name,
+		ProvidedBy: o.ref(scheduling.KindOrganization, s.Organization),
+		Category:   fromConcepts(rel, s.Category),
+		Type:       fromConcepts(rel, s.Type),
+		Specialty:  fromConcepts(rel, s.Specialty),
+		Location:   o.refs(scheduling.KindLocation, s.Locations),
+	}
+}
