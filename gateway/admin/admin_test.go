@@ -167,30 +167,27 @@ func TestSourcesAreToldInTheWordsOfTheContract(t *testing.T) {
 }
 
 func TestReadyWaitsForTheFirstLoads(t *testing.T) {
-	rep := &replica{ready: true}
+	rep := &replica{}
 	f := start(t, "", func(d *Deps) {
 		d.Replica = rep
 		d.Sources = []scheduling.Source{{ID: "a"}, {ID: "b"}}
 	})
 	ready := func() int { code, _, _ := f.do(t, http.MethodGet, "/readyz", nil); return code }
+	rep.sources = []scheduling.Freshness{{Source: "a"}, {Source: "b"}}
 	if got := ready(); got != http.StatusServiceUnavailable {
-		t.Errorf("before any load: %d", got)
+		t.Errorf("before every source was tried: %d", got)
 	}
-	rep.sources = []scheduling.Freshness{{Source: "a", Status: scheduling.Status{Loaded: noon}}}
-	if got := ready(); got != http.StatusServiceUnavailable {
-		t.Errorf("with one of two sources loaded: %d", got)
-	}
-	rep.sources = append(rep.sources, scheduling.Freshness{Source: "b", Status: scheduling.Status{Failures: 1}})
+	rep.ready = true
 	if got := ready(); got != http.StatusOK {
-		t.Errorf("with one loaded and one failed: %d", got)
+		t.Errorf("with every source tried: %d", got)
 	}
-	rep.sources = nil
+	rep.ready = false
 	later := noon.Add(30 * time.Second)
 	f.now.Store(&later)
 	if got := ready(); got != http.StatusOK {
 		t.Errorf("after 30 seconds: %d", got)
 	}
-	rep.ready = false
+	rep.sources = nil
 	if got := ready(); got != http.StatusServiceUnavailable {
 		t.Errorf("with a replica that does not answer: %d", got)
 	}

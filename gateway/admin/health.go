@@ -15,7 +15,8 @@ var errNoWrites = errors.New("holds and bookings are not served")
 // that is broken elsewhere.
 func (s *Server) livez(c *fiber.Ctx) error { return c.SendString("ok\n") }
 
-// readyz says that $find may be sent here. It does not look at Redis: the
+// readyz says that $find may be sent here: the first load of every source came
+// to an end, good or bad, or has had its time. It does not look at Redis: the
 // replica answers without.
 func (s *Server) readyz(c *fiber.Ctx) error {
 	if why := s.notReady(); why != "" {
@@ -25,32 +26,14 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 }
 
 func (s *Server) notReady() string {
-	if !s.deps.Replica.Ready() {
-		return "the replica does not answer yet"
-	}
-	if s.deps.Now().Sub(s.started) >= s.opts.ReadyAfter {
+	switch {
+	case len(s.deps.Replica.Sources()) < len(s.deps.Sources):
+		return "the replica does not know every source yet"
+	case s.deps.Replica.Ready(), s.deps.Now().Sub(s.started) >= s.opts.ReadyAfter:
 		return ""
+	default:
+		return "not every source was tried yet"
 	}
-	if s.firstLoads() {
-		return ""
-	}
-	return "not every source was tried yet"
-}
-
-// firstLoads tells whether every source's first load came to an end, good or
-// bad.
-func (s *Server) firstLoads() bool {
-	tried := map[scheduling.SourceID]bool{}
-	for _, f := range s.deps.Replica.Sources() {
-		st := f.Status
-		tried[f.Source] = !st.Loaded.IsZero() || st.Failures > 0 || !st.ErrorAt.IsZero() || st.Incomplete
-	}
-	for _, src := range s.deps.Sources {
-		if !tried[src.ID] {
-			return false
-		}
-	}
-	return true
 }
 
 // writesReady says whether holds and bookings would be taken.

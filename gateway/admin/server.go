@@ -19,7 +19,9 @@ import (
 
 // Replica is what the listener asks about open slots.
 type Replica interface {
+	// Sources tells of every configured source.
 	Sources() []scheduling.Freshness
+	// Ready tells whether the first load of every source was tried.
 	Ready() bool
 }
 
