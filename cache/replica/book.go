@@ -1,0 +1,206 @@
+package replica
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"slotgate/scheduling"
+)
+
+// book is everything that is known of one schedule's slots. It is immutable.
+type book struct {
+	// windows in order of day. One without slots only remembers which fetch
+	// emptied it, so that an older answer cannot fill it again.
+	windows []*window
+	// runs hold the windows that have slots, each run in order of time. A
+	// schedule has one run as long as its windows do not overlap.
+	runs  []run
+	count int      // slots
+	kinds []kind   // the different kinds of its slots
+	cover coverage // confirmations of this schedule by name
+	// unusable counts the slots that were not taken in; nil as a rule.
+	unusable scheduling.Tally
+	// What spares a look at each window: the days that have slots, and the
+	// earliest time at which one of their windows was checked by itself.
+	days    scheduling.Days
+	checked int64
+}
+
+// kind is what a slot says of itself that a query may ask for: numbers of sets.
+type kind struct{ specialty, serviceType int32 }
+
+// run is windows in order of time; upto[i] counts the slots before windows[i].
+type run struct {
+	windows []*window
+	upto    []int32
+	count   int
+}
+
+// emptyBook is the book of a schedule that has no windows.
+func emptyBook() *book { return &book{} }
+
+// newBook takes windows in order of day.
+func newBook(windows []*window, cover coverage) *book {
+	b := &book{windows: windows, cover: cover, checked: math.MaxInt64}
+	full := make([]*window, 0, len(windows))
+	for _, w := range windows {
+		if len(w.slots) > 0 {
+			full = append(full, w)
+		}
+		if len(w.unusable) > 0 {
+			if b.unusable == nil {
+				b.unusable = scheduling.Tally{}
+			}
+			b.unusable.Merge(w.unusable)
+		}
+	}
+	for i, w := range full {
+		if i == 0 {
+			b.days.From = w.day
+		}
+		b.days.To = w.day + 1
+		b.checked = min(b.checked, w.checked)
+		b.count += len(w.slots)
+		b.addKinds(w)
+	}
+	b.runs = runsOf(full)
+	return b
+}
+
+// runsOf puts windows in as few runs as it easily can. Days that were cut in
+// another zone than the place's may overlap by some hours.
+func runsOf(full []*window) []run {
+	if len(full) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(full, func(a, b *window) int { return cmp.Compare(a.first(), b.first()) })
+	runs := make([]run, 0, 1)
+next:
+	for _, w := range full {
+		for i := range runs {
+			if tail := runs[i].windows[len(runs[i].windows)-1]; tail.last() < w.first() {
+				runs[i].add(w)
+				continue next
+			}
+		}
+		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full))}
+		r.add(w)
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+func (r *run) add(w *window) {
+	r.windows = append(r.windows, w)
+	r.upto = append(r.upto, int32(r.count))
+	r.count += len(w.slots)
+}
+
+func (b *book) addKinds(w *window) {
+	last := uint32(math.MaxUint32)
+	for i := range w.slots {
+		if w.slots[i].extra == last {
+			continue
+		}
+		last = w.slots[i].extra
+		if k := kindOf(w.extraOf(i)); !slices.Contains(b.kinds, k) {
+			b.kinds = append(b.kinds, k)
+		}
+	}
+}
+
+func kindOf(x *extra) kind {
+	if x == nil {
+		return kind{}
+	}
+	return kind{x.specialty, x.serviceType}
+}
+
+// with is the book with these windows in place of those of the same days. A
+// window of an earlier fetch than the known one is left out and counted.
+func (b *book) with(windows []*window) (next *book, late int) {
+	all := slices.Clone(b.windows)
+	for _, w := range windows {
+		at, found := slices.BinarySearchFunc(all, w.day, func(have *window, day scheduling.Day) int {
+			return cmp.Compare(have.day, day)
+		})
+		switch {
+		case !found:
+			all = slices.Insert(all, at, w)
+		case all[at].fetch > w.fetch:
+			late++
+		default:
+			all[at] = w
+		}
+	}
+	return newBook(all, b.cover), late
+}
+
+// pruned is the book without the windows of days before keep, unless they hold
+// a slot that begins later than their day says.
+func (b *book) pruned(keep scheduling.Day) *book {
+	end := int64(keep+1) * 86400
+	gone := func(w *window) bool { return w.day < keep && (len(w.slots) == 0 || w.last() < end) }
+	if !slices.ContainsFunc(b.windows, gone) {
+		return b
+	}
+	return newBook(slices.DeleteFunc(slices.Clone(b.windows), gone), b.cover)
+}
+
+// checkedAt is when the window was last confirmed: by itself, or by a check of
+// its schedule or of the whole source.
+func (b *book) checkedAt(w *window, all coverage) int64 {
+	return max(w.checked, all.at(w.day), b.cover.at(w.day))
+}
+
+// fresh tells whether surely none of the windows is older than oldest.
+func (b *book) fresh(oldest int64, all coverage) bool {
+	if b.checked >= oldest || all.floor(b.days) >= oldest {
+		return true
+	}
+	for _, w := range b.windows {
+		if len(w.slots) > 0 && b.checkedAt(w, all) < oldest {
+			return false
+		}
+	}
+	return true
+}
+
+// filled is the number of windows that have slots.
+func (b *book) filled() int {
+	n := 0
+	for i := range b.runs {
+		n += len(b.runs[i].windows)
+	}
+	return n
+}
+
+// position is a place in a run: slot of window; the end is (len(windows), 0).
+type position struct{ window, slot int32 }
+
+// seek is the first slot after this start and offer id.
+func (r *run) seek(start int64, id string) position {
+	low, high := 0, len(r.windows)
+	for low < high {
+		mid := (low + high) / 2
+		w := r.windows[mid]
+		if w.after(len(w.slots)-1, start, id) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	if low == len(r.windows) {
+		return position{int32(low), 0}
+	}
+	return position{int32(low), int32(r.windows[low].seek(start, id))}
+}
+
+// before is the number of slots of the run before the position.
+func (r *run) before(p position) int {
+	if int(p.window) == len(r.windows) {
+		return r.count
+	}
+	return int(r.upto[p.window] + p.slot)
+}

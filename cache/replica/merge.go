@@ -1,0 +1,135 @@
+package replica
+
+import (
+	"container/heap"
+
+	"slotgate/scheduling"
+)
+
+// cursor goes through the matching slots of one run in order.
+type cursor struct {
+	c     *criteria
+	place *place
+	book  *book
+	run   *run
+	at    position
+	end   position
+	sift  bool // single slots or windows of the run may not match
+
+	start int64 // of the slot at hand
+	id    string
+}
+
+// settle moves to the first slot at or after the position that matches. It is
+// false when there is none.
+func (cur *cursor) settle() bool {
+	for cur.at.before(cur.end) {
+		w := cur.run.windows[cur.at.window]
+		if int(cur.at.slot) == len(w.slots) {
+			cur.at = position{cur.at.window + 1, 0}
+			continue
+		}
+		if cur.sift && !cur.c.shows(cur.book, w) {
+			cur.at = position{cur.at.window + 1, 0}
+			continue
+		}
+		i := int(cur.at.slot)
+		if cur.sift && !cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) {
+			cur.at.slot++
+			continue
+		}
+		cur.start, cur.id = w.slots[i].start, w.offerID(i)
+		return true
+	}
+	return false
+}
+
+// next moves on by one slot.
+func (cur *cursor) next() bool {
+	cur.at.slot++
+	return cur.settle()
+}
+
+// hit is the slot at hand as it is handed out.
+func (cur *cursor) hit() scheduling.Hit {
+	w := cur.run.windows[cur.at.window]
+	return cur.c.st.hit(cur.place, cur.book, w, int(cur.at.slot))
+}
+
+// hit puts slot i of the window forward.
+func (st *state) hit(p *place, b *book, w *window, i int) scheduling.Hit {
+	return scheduling.Hit{
+		Offer: scheduling.Offer{
+			ID:      w.offerID(i),
+			Slots:   []scheduling.Slot{w.slot(i, p.id, st.sets)},
+			Setting: p.setting,
+			Checked: instant(b.checkedAt(w, st.cover)),
+		},
+		Fragment: p.fragment,
+	}
+}
+
+func (cur *cursor) before(other *cursor) bool {
+	if cur.start != other.start {
+		return cur.start < other.start
+	}
+	return cur.id < other.id
+}
+
+// soonest keeps the cursors whose slots come first: with want slots to find, no
+// other can hold one of them. Its root is the last of those kept.
+type soonest struct {
+	cursors []cursor
+	want    int
+}
+
+func (s *soonest) Len() int           { return len(s.cursors) }
+func (s *soonest) Less(i, j int) bool { return s.cursors[j].before(&s.cursors[i]) }
+func (s *soonest) Swap(i, j int)      { s.cursors[i], s.cursors[j] = s.cursors[j], s.cursors[i] }
+func (s *soonest) Push(x any)         { s.cursors = append(s.cursors, *x.(*cursor)) }
+func (s *soonest) Pop() any           { s.cursors = s.cursors[:len(s.cursors)-1]; return nil }
+
+func (s *soonest) offer(cur *cursor) {
+	switch {
+	case s.want == 0:
+	case len(s.cursors) < s.want:
+		heap.Push(s, cur)
+	case cur.before(&s.cursors[0]):
+		s.cursors[0] = *cur
+		heap.Fix(s, 0)
+	}
+}
+
+// merged takes slots from the cursors in order; its root is the first.
+type merged []*cursor
+
+func (m merged) Len() int           { return len(m) }
+func (m merged) Less(i, j int) bool { return m[i].before(m[j]) }
+func (m merged) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m *merged) Push(x any)        { *m = append(*m, x.(*cursor)) }
+func (m *merged) Pop() any {
+	last := (*m)[len(*m)-1]
+	*m = (*m)[:len(*m)-1]
+	return last
+}
+
+// page is the first count slots of the cursors, and whether there are more.
+func (s *soonest) page(count int) (hits []scheduling.Hit, more bool) {
+	m := make(merged, len(s.cursors))
+	for i := range s.cursors {
+		m[i] = &s.cursors[i]
+	}
+	heap.Init(&m)
+	for len(m) > 0 {
+		if len(hits) == count {
+			return hits, true
+		}
+		hits = append(hits, m[0].hit())
+		if m[0].next() {
+			heap.Fix(&m, 0)
+		} else {
+			heap.Pop(&m)
+		}
+	}
+	return hits, false
+}

@@ -1,0 +1,115 @@
+package replica
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"slotgate/scheduling"
+)
+
+// Replica is the copy of all sources. It is safe for concurrent use: readers
+// never wait, writers of one source wait for each other.
+type Replica struct {
+	opts    Options
+	table   atomic.Pointer[table]
+	metrics *metrics
+
+	mu      sync.Mutex    // held while sources are reconfigured
+	changed chan struct{} // closed when the list of sources is another one
+}
+
+// table is the configured sources. It is immutable.
+type table struct {
+	list  []*entry // in order of id
+	byID  map[scheduling.SourceID]*entry
+	byTag map[string][]*entry // the first part of our ids: rarely two alike
+}
+
+var _ Sink = (*Replica)(nil)
+
+// New makes a replica that knows its sources and nothing of their slots.
+// Options must be valid.
+func New(opts Options) *Replica {
+	opts = opts.withDefaults()
+	r := &Replica{opts: opts, changed: make(chan struct{})}
+	r.table.Store(&table{})
+	r.metrics = newMetrics(opts.Registerer, r, opts.Logger)
+	r.SetSources(opts.Sources)
+	return r
+}
+
+// SetSources takes another configuration of sources. Those that stay keep what
+// is known of them, new ones are followed by Run, the others are forgotten.
+func (r *Replica) SetSources(sources []scheduling.Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.table.Load()
+	next := &table{byID: map[scheduling.SourceID]*entry{}, byTag: map[string][]*entry{}}
+	for _, source := range sources {
+		e, known := old.byID[source.ID]
+		if known {
+			e.configure(source)
+		} else {
+			e = r.newEntry(source)
+		}
+		next.list = append(next.list, e)
+		next.byID[source.ID] = e
+		next.byTag[e.tag] = append(next.byTag[e.tag], e)
+	}
+	slices.SortFunc(next.list, func(a, b *entry) int {
+		return cmp.Compare(a.state.Load().source.ID, b.state.Load().source.ID)
+	})
+	r.table.Store(next)
+	if !slices.Equal(old.ids(), next.ids()) {
+		close(r.changed)
+		r.changed = make(chan struct{})
+	}
+}
+
+func (r *Replica) newEntry(source scheduling.Source) *entry {
+	e := &entry{
+		tag:     scheduling.SourceTag(source.ID),
+		numbers: map[string]int32{},
+		in:      newInterner(),
+		render:  r.opts.Render,
+		now:     r.opts.Now,
+	}
+	e.state.Store(newState(source))
+	return e
+}
+
+func (t *table) ids() []scheduling.SourceID {
+	ids := make([]scheduling.SourceID, 0, len(t.list))
+	for _, e := range t.list {
+		ids = append(ids, e.state.Load().source.ID)
+	}
+	return ids
+}
+
+// asked is the entries of these sources, in order of id; no ids mean all.
+func (t *table) asked(ids []scheduling.SourceID) ([]*entry, error) {
+	if len(ids) == 0 {
+		return t.list, nil
+	}
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	var entries []*entry
+	for _, id := range slices.Compact(ids) {
+		e, ok := t.byID[id]
+		if !ok {
+			return nil, scheduling.Refuse(scheduling.BadRequest, "source", "there is no source of this id")
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// tagged is the entries to which an id of ours may belong.
+func (t *table) tagged(id string) []*entry {
+	if len(id) != idLen {
+		return nil
+	}
+	return t.byTag[id[:5]]
+}
