@@ -20,6 +20,7 @@ type decoder struct {
 	lines   map[string]int // path of a key or element -> its line
 	hidden  hidden
 	anchors anchors
+	open    map[ast.Node]bool // what carries an anchor and is being read
 	nodes   int
 	depth   int
 }
@@ -63,11 +64,19 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at place) error {
 	defer func() { d.depth-- }()
 	d.nodes++
 	if d.depth > maxDepth || d.nodes > maxNodes {
-		return d.failAt(at, "an alias makes this endless or too large; write the values out")
+		return d.failAt(at, "aliases make this too large; write the values out")
 	}
+	named := n
 	n, err := d.deref(n, at)
 	if err != nil {
 		return err
+	}
+	if named != n {
+		if d.open[n] {
+			return d.failAt(at, "an alias leads to itself; write the value out")
+		}
+		d.open[n] = true
+		defer delete(d.open, n)
 	}
 	_, null := n.(*ast.NullNode)
 	if null {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 // Defaulter is a section that has defaults. SetDefaults runs before any key of the section is read.
@@ -55,6 +57,7 @@ func Parse(name string, data []byte, into any) error {
 		lines:   map[string]int{"": 1},
 		hidden:  hidden{},
 		anchors: anchors{},
+		open:    map[ast.Node]bool{},
 	}
 	doc, err := d.parse(data)
 	if err != nil {

@@ -88,11 +88,14 @@ func (d *decoder) merge(v *ast.MappingValueNode, at place) ([]entry, error) {
 	d.nodes++
 	at.line = line(v.Key)
 	if d.depth > maxDepth || d.nodes > maxNodes {
-		return nil, d.failAt(at, "a merge leads to itself; write the values out")
+		return nil, d.failAt(at, "merges make this too large; write the values out")
 	}
 	n, err := d.deref(v.Value, at)
 	if err != nil {
 		return nil, err
+	}
+	if d.open[n] {
+		return nil, d.failAt(at, "a merge leads to itself; write the values out")
 	}
 	return d.entries(n, at)
 }

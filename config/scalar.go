@@ -138,14 +138,14 @@ func (d *decoder) plain(s scalar, v reflect.Value, at place) error {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		i, err := strconv.ParseInt(s.text, 10, v.Type().Bits())
 		if err != nil || !s.open {
-			return d.failAt(at, "needs a whole number%s, without quotes", bounds(v.Type().Bits()-1))
+			return d.failAt(at, "needs a whole number%s, without quotes", bounds("", v.Type().Bits()-1))
 		}
 		v.SetInt(i)
 		return nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		u, err := strconv.ParseUint(s.text, 10, v.Type().Bits())
 		if err != nil || !s.open {
-			return d.failAt(at, "needs a whole number, not negative%s, without quotes", bounds(v.Type().Bits()))
+			return d.failAt(at, "needs a whole number%s, without quotes", bounds(" from 0", v.Type().Bits()))
 		}
 		v.SetUint(u)
 		return nil
@@ -162,9 +162,9 @@ func (d *decoder) plain(s scalar, v reflect.Value, at place) error {
 }
 
 // bounds tells the greatest number of a narrow type.
-func bounds(bits int) string {
+func bounds(from string, bits int) string {
 	if bits > 32 {
-		return ""
+		return from
 	}
-	return fmt.Sprintf(" up to %d", uint64(1)<<bits-1)
+	return fmt.Sprintf("%s up to %d", from, uint64(1)<<bits-1)
 }

@@ -71,13 +71,13 @@ const maxSecret = 64 << 10
 func readSecret(path string) (Secret, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Secret{}, fmt.Errorf("cannot read the secret's file: %w; create it or correct the path", err)
+		return Secret{}, fmt.Errorf("the secret's file cannot be read: %w; create it or correct the path", err)
 	}
 	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
 	case err != nil:
-		return Secret{}, fmt.Errorf("cannot read the secret's file: %w; name a plain file", err)
+		return Secret{}, fmt.Errorf("the secret's file cannot be read: %w; name a plain file", err)
 	case len(data) > maxSecret:
 		return Secret{}, errors.New("the secret's file is larger than 64 KiB; name the file that holds the secret alone")
 	}

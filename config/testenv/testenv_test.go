@@ -38,7 +38,7 @@ type probe struct {
 	how []string
 }
 
-func (p *probe) Helper() {}
+func (p *probe) Helper()                  {}
 func (p *probe) Skipf(f string, a ...any) { p.how = append(p.how, "skipped: "+fmt.Sprintf(f, a...)) }
 
 func (p *probe) Fatalf(f string, a ...any) { p.how = append(p.how, "failed: "+fmt.Sprintf(f, a...)) }
