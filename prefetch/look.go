@@ -1,0 +1,167 @@
+package prefetch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// look asks the source for one item of the plan. It is not done when others
+// should have their turn before it goes on.
+func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
+	if it.kind == aDirectory {
+		return true, s.lookAtDirectory(ctx, it)
+	}
+	if it.reading == nil {
+		it.reading = newReading(s.plan.scopeOf(it), s.opts.MaxHopeless)
+	}
+	r := it.reading
+	for range s.opts.MaxFetches {
+		if r.over() {
+			break
+		}
+		if err := s.ask(ctx, it, r.rest[0]); err != nil {
+			return false, err
+		}
+	}
+	if !r.over() {
+		return false, nil
+	}
+	it.reading = nil
+	s.finish(it, r)
+	return true, s.settleDirectory(ctx)
+}
+
+// ask fetches one piece of a reading and puts the answer in place, or splits it.
+func (s *source) ask(ctx context.Context, it *item, scope scheduling.Scope) error {
+	r := it.reading
+	got, err := s.fetch(ctx, scope)
+	if err != nil {
+		r.postpone(scheduling.CodeOf(err) == scheduling.SourceSlow)
+		return err
+	}
+	if !got.Complete {
+		if why := r.cut(got.Fetched, s.schedules); why != "" {
+			s.log.Warn("an answer was cut and cannot be split; what is known stays",
+				"from", scope.Days.From.String(), "to", scope.Days.To.String(), "why", why)
+		}
+		return nil
+	}
+	before, again, err := s.empties(ctx, it, got)
+	if err != nil {
+		return err
+	}
+	if again {
+		s.log.Warn("an answer would empty more than its share; it is asked for again",
+			"from", scope.Days.From.String(), "to", scope.Days.To.String(), "known", before, "answered", got.Slots())
+		if got, err = s.fetch(ctx, scope); err != nil {
+			return err
+		}
+		if !got.Complete {
+			r.cut(got.Fetched, s.schedules)
+			return nil
+		}
+	}
+	return s.replace(ctx, it, got, before)
+}
+
+// answer is what a fetch brought, with its number and its end.
+type answer struct {
+	scheduling.Fetched
+	number uint64
+	at     time.Time
+}
+
+// fetch asks the source for one scope, once. What the answer brings along for
+// the directory is kept in any case: it only adds.
+func (s *source) fetch(ctx context.Context, scope scheduling.Scope) (answer, error) {
+	var number uint64
+	err := s.store(ctx, func(ctx context.Context) (err error) {
+		number, err = s.deps.Writer.Begin(ctx, s.id)
+		return err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	began := s.deps.Now()
+	got, err := call(ctx, s, s.opts.FetchTimeout, func(ctx context.Context) (scheduling.Fetched, error) {
+		return s.fetcher.Fetch(ctx, scope)
+	})
+	at := s.deps.Now()
+	s.metrics.fetched(s.id, got.Complete, err, at.Sub(began))
+	if ctx.Err() == nil {
+		s.status.Tried = at
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	s.answered()
+	tidy(&got, scope)
+	return answer{got, number, at}, s.learn(ctx, got.Found)
+}
+
+// tidy holds the answer to what was asked. A window outside of the scope may be
+// known in part only: it is not ours to replace.
+func tidy(got *scheduling.Fetched, scope scheduling.Scope) {
+	got.Scope, got.Found = scope, sound(got.Found)
+	wanted := make(map[string]bool, len(scope.Schedules))
+	for _, id := range scope.Schedules {
+		wanted[id] = true
+	}
+	maps.DeleteFunc(got.Windows, func(key scheduling.WindowKey, _ []scheduling.Slot) bool {
+		return !scope.Days.Has(key.Day) || len(wanted) > 0 && !wanted[key.Schedule]
+	})
+}
+
+// replace puts a complete answer in place.
+func (s *source) replace(ctx context.Context, it *item, got answer, before int) error {
+	var put scheduling.Replaced
+	err := s.store(ctx, func(ctx context.Context) (err error) {
+		put, err = s.deps.Writer.Replace(ctx, s.id, got.number, got.at, got.Fetched)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.status.LastSync = got.at
+	s.metrics.replaced(s.id, put)
+	it.reading.took(got.Fetched, before)
+	return nil
+}
+
+// finish draws the sum of a reading that came to its end.
+func (s *source) finish(it *item, r *reading) {
+	if it.kind == anExtra {
+		s.removeExtra(it)
+		return
+	}
+	complete := r.cuts == 0
+	it.unusable, it.unmapped = r.unusable, r.unmapped
+	if complete {
+		it.settle(r.before, r.after, s.opts.EmptiedShare)
+	}
+	s.plan.done(it, complete, uint64(s.opts.FarEvery))
+	loaded := s.plan.all(func(it *item) bool { return it.seen })
+	if loaded && s.status.Loaded.IsZero() {
+		s.status.Loaded = s.deps.Now()
+		s.log.Info("the source is loaded", "slots", s.slots())
+	}
+}
+
+// schedules are the ids by which a scope may be split, in order. There are none
+// where some schedules are of our own making: the source could not be asked for
+// them, and their windows would never be replaced.
+func (s *source) schedules() []string {
+	ids := make([]string, 0, len(s.dir.Schedules))
+	for id, schedule := range s.dir.Schedules {
+		if schedule.Virtual {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,262 @@
+package prefetch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"slotgate/scheduling"
+)
+
+// errLeaseLost ends the work on a source that is no longer ours.
+var errLeaseLost = errors.New("prefetch: the lease is lost")
+
+// source is one source and its loop. Everything but inbox and what mu guards
+// belongs to the one goroutine of run.
+type source struct {
+	id       scheduling.SourceID
+	opts     Options
+	schedule cron.Schedule
+	offset   time.Duration // of our ticks behind the cron's: spreads many sources
+	fetcher  Fetcher
+	deps     Deps
+	log      *slog.Logger
+	metrics  *metrics
+	inbox    *inbox
+
+	plan     *plan
+	nextTick time.Time
+	trying   retry // of the source
+	storing  retry // of the store
+	streak   int   // streaks of failures so far
+	calling  chan struct{}
+
+	epoch   string
+	resumed bool           // the status was read since we have the lease
+	dropped scheduling.Day // windows before it were dropped
+
+	dir     scheduling.Directory // all that we know
+	found   scheduling.Directory // what fetches brought since the directory was read
+	pending *scheduling.Directory
+
+	dirty  bool // the status is to be put
+	status scheduling.Status
+
+	mu     sync.Mutex
+	shown  scheduling.Status
+	leased bool
+}
+
+func newSource(deps Deps, job Job, offset time.Duration, m *metrics) (*source, error) {
+	opts := job.Options
+	opts.SetDefaults()
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	schedule, err := ParseCron(opts.Cron)
+	if err != nil {
+		return nil, err
+	}
+	id := opts.Source.ID
+	return &source{
+		id: id, opts: opts, schedule: schedule, offset: offset, fetcher: job.Fetcher,
+		deps: deps, log: deps.Logger.With("source", string(id)), metrics: m, inbox: newInbox(),
+		plan:   newPlan(opts),
+		trying: newRetry(opts.Retry), storing: newRetry(storeRetry(opts.Retry)),
+		dir: scheduling.NewDirectory(), found: scheduling.NewDirectory(),
+		status: scheduling.Status{Source: id}, shown: scheduling.Status{Source: id},
+	}, nil
+}
+
+// storeRetry is for the store, which is ours: it is asked again sooner.
+func storeRetry(r Retry) Retry {
+	r.Max = max(r.First, min(r.Max, 5*time.Second))
+	r.OldMax = 0
+	return r
+}
+
+// run works on the source whenever it has the lease, until ctx ends.
+func (s *source) run(ctx context.Context, delay time.Duration) {
+	s.pause(ctx, delay)
+	for ctx.Err() == nil {
+		lease, ok, err := s.acquire(ctx)
+		if err == nil && ok {
+			s.storing.clear()
+			s.hold(ctx, lease)
+			s.pause(ctx, s.vary(time.Second))
+			continue
+		}
+		wait := s.vary(s.opts.LeaseTTL / 3)
+		if err != nil && ctx.Err() == nil {
+			wait = s.storeFailed(storeFault(err))
+		}
+		s.pause(ctx, wait)
+	}
+}
+
+func (s *source) acquire(ctx context.Context) (lease scheduling.Lease, ok bool, err error) {
+	err = s.store(ctx, func(ctx context.Context) (err error) {
+		lease, ok, err = s.deps.Leaser.Lease(ctx, s.id, s.opts.LeaseTTL)
+		return err
+	})
+	return lease, ok && lease != nil, err
+}
+
+// hold works under the lease and gives it back in the end.
+func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
+	s.setLeased(true)
+	defer s.setLeased(false)
+	s.resumed = false
+	working, stop := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { s.renew(working, stop, lease) })
+	for working.Err() == nil {
+		err := safely(func() error { s.turn(working); return nil })
+		if err != nil {
+			s.storeFailed(err)
+		}
+	}
+	stop(nil)
+	renewing.Wait()
+	if context.Cause(working) == errLeaseLost {
+		s.log.Warn("the lease of the source is lost; another worker may have it")
+	}
+	// ctx may be over, and the lease is to be free at once all the same.
+	err := s.store(context.WithoutCancel(ctx), lease.Release)
+	if err != nil {
+		s.log.Info("the lease of the source could not be given back; it ends by itself", "error", err)
+	}
+}
+
+// renew prolongs the lease while the work goes on, and ends the work with it.
+func (s *source) renew(ctx context.Context, stop context.CancelCauseFunc, lease scheduling.Lease) {
+	ticker := time.NewTicker(s.opts.LeaseTTL / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		err := safely(func() error {
+			ctx, cancel := context.WithTimeout(ctx, s.opts.LeaseTTL/3)
+			defer cancel()
+			return lease.Renew(ctx)
+		})
+		if err != nil && ctx.Err() == nil {
+			stop(errLeaseLost)
+			return
+		}
+	}
+}
+
+// turn does one thing, or waits until there is one to do.
+func (s *source) turn(ctx context.Context) {
+	now := s.deps.Now()
+	if s.storing.waits(now) {
+		s.pause(ctx, s.storing.notBefore.Sub(now))
+		return
+	}
+	if err := safely(func() error { return s.prepare(ctx, now) }); err != nil {
+		if ctx.Err() == nil {
+			s.storeFailed(err)
+		}
+		return
+	}
+	s.advance(now)
+	var it *item
+	if !s.trying.waits(now) {
+		it = s.plan.pick(now)
+	}
+	if it == nil {
+		s.idle(ctx, now)
+		return
+	}
+	done, err := false, error(nil)
+	err = safely(func() (err error) {
+		done, err = s.look(ctx, it)
+		return err
+	})
+	s.conclude(ctx, it, done, err)
+}
+
+// prepare does what must be done before anything is asked: take over what the
+// last worker left, hear what others have to say, drop the days gone by.
+func (s *source) prepare(ctx context.Context, now time.Time) error {
+	if err := s.resume(ctx); err != nil {
+		return err
+	}
+	scopes, epoch := s.inbox.take()
+	if epoch != "" && epoch != s.epoch {
+		s.resumed = false
+		return s.resume(ctx)
+	}
+	for _, scope := range scopes {
+		s.extra(scope)
+	}
+	if err := s.newDay(ctx, now); err != nil {
+		return err
+	}
+	if s.dirty {
+		return s.publish(ctx)
+	}
+	return nil
+}
+
+// advance counts a tick if its time has come. Ticks that passed while the loop
+// was at work are dropped.
+func (s *source) advance(now time.Time) {
+	if s.nextTick.IsZero() {
+		s.nextTick = s.schedule.Next(now).Add(s.offset)
+		return
+	}
+	if !now.Before(s.nextTick) {
+		s.plan.tick++
+		s.nextTick = s.schedule.Next(now).Add(s.offset)
+	}
+}
+
+// idle waits for the next tick, the next retry, or a word from others.
+func (s *source) idle(ctx context.Context, now time.Time) {
+	until := s.plan.wake(now, s.nextTick)
+	if until.Before(s.trying.notBefore) {
+		until = s.trying.notBefore
+	}
+	// Below a millisecond nothing is worth a timer, and nothing may spin.
+	timer := time.NewTimer(max(until.Sub(now), time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.inbox.wake:
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func (s *source) pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// vary is d with a quarter of jitter to both sides.
+func (s *source) vary(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.75 + 0.5*s.deps.Jitter()))
+}
+
+func (s *source) setLeased(leased bool) {
+	s.mu.Lock()
+	s.leased = leased
+	s.mu.Unlock()
+	s.metrics.lease(s.id, leased)
+}
