@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +20,8 @@ func (o Origin) base(kind scheduling.Kind, id string) model.Base {
 func (o Origin) identifiers(id string, list []scheduling.Identifier) []model.Identifier {
 	var out []model.Identifier
 	for _, i := range list {
-		out = append(out, model.Identifier{Use: i.Use, System: i.System, Value: i.Value})
+		use := known(i.Use, "", "usual", "official", "temp", "secondary")
+		out = append(out, model.Identifier{Use: use, System: i.System, Value: i.Value})
 	}
 	return append(out, model.Identifier{Use: "secondary", System: SourceURI(o.Source), Value: id})
 }
@@ -49,6 +52,9 @@ func systemOut(rel scheduling.Release, system string) string {
 func fromConcept(rel scheduling.Release, c scheduling.Concept) model.CodeableConcept {
 	out := model.CodeableConcept{Text: c.Text}
 	for _, coding := range c.Codings {
+		if coding == (scheduling.Coding{}) {
+			continue // an empty object is not FHIR
+		}
 		out.Coding = append(out.Coding, model.Coding{
 			System: systemOut(rel, coding.System), Code: coding.Code, Display: coding.Display,
 		})
@@ -60,14 +66,18 @@ func fromConceptPointer(rel scheduling.Release, c *scheduling.Concept) *model.Co
 	if c == nil {
 		return nil
 	}
-	out := fromConcept(rel, *c)
-	return &out
+	if out := fromConcepts(rel, []scheduling.Concept{*c}); len(out) == 1 {
+		return &out[0]
+	}
+	return nil
 }
 
 func fromConcepts(rel scheduling.Release, list []scheduling.Concept) []model.CodeableConcept {
 	var out []model.CodeableConcept
 	for _, c := range list {
-		out = append(out, fromConcept(rel, c))
+		if one := fromConcept(rel, c); one.Text != "" || len(one.Coding) > 0 {
+			out = append(out, one)
+		}
 	}
 	return out
 }
@@ -75,9 +85,22 @@ func fromConcepts(rel scheduling.Release, list []scheduling.Concept) []model.Cod
 func fromTelecoms(list []scheduling.Telecom) []model.ContactPoint {
 	var out []model.ContactPoint
 	for _, t := range list {
-		out = append(out, model.ContactPoint{System: t.System, Value: t.Value, Use: t.Use})
+		out = append(out, model.ContactPoint{
+			System: known(t.System, "other", "phone", "fax", "email", "pager", "url", "sms", "other"),
+			Value:  t.Value,
+			Use:    known(t.Use, "", "home", "work", "temp", "old", "mobile"),
+		})
 	}
 	return out
+}
+
+// known gives the code where it is one of FHIR's, else the other value: what a
+// source got wrong is not told on.
+func known(code, other string, codes ...string) string {
+	if slices.Contains(codes, code) {
+		return code
+	}
+	return other
 }
 
 func fromAddress(a scheduling.Address) *model.Address {
@@ -128,10 +151,25 @@ func FromSchedule(rel scheduling.Release, o Origin, s *scheduling.Schedule) *mod
 	for _, a := range s.Actors {
 		out.Actor = append(out.Actor, *reference(o.Source, a.Kind, a.ID, a.Display))
 	}
-	if s.HorizonStart != "" || s.HorizonEnd != "" {
-		out.PlanningHorizon = &model.Period{Start: s.HorizonStart, End: s.HorizonEnd}
-	}
+	out.PlanningHorizon = horizon(s.HorizonStart, s.HorizonEnd)
 	return out
+}
+
+// dateTimeForm is FHIR's dateTime (https://hl7.org/fhir/R4/datatypes.html#dateTime).
+var dateTimeForm = regexp.MustCompile(`^\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?$`)
+
+// horizon is a planning horizon that is one; eight of nine of the connectathon
+// end before they start.
+func horizon(start, end string) *model.Period {
+	for _, text := range []*string{&start, &end} {
+		if !dateTimeForm.MatchString(*text) {
+			*text = ""
+		}
+	}
+	if start+end == "" || (end != "" && end < start) {
+		return nil
+	}
+	return &model.Period{Start: start, End: end}
 }
 
 // FromPractitioner writes a practitioner.
@@ -140,7 +178,7 @@ func FromPractitioner(o Origin, p *scheduling.Practitioner) *model.Practitioner 
 		Base:       o.base(scheduling.KindPractitioner, p.ID),
 		Identifier: o.identifiers(p.ID, p.Identifiers),
 		Active:     active(p.Inactive),
-		Gender:     gender(p.Gender),
+		Gender:     known(p.Gender, "", "male", "female", "other", "unknown"),
 	}
 	n := p.Name
 	if n.Display() != "" {
@@ -149,15 +187,6 @@ func FromPractitioner(o Origin, p *scheduling.Practitioner) *model.Practitioner 
 		}}
 	}
 	return out
-}
-
-// gender leaves out what is no code of FHIR's.
-func gender(code string) string {
-	switch code {
-	case "male", "female", "other", "unknown":
-		return code
-	}
-	return ""
 }
 
 // FromLocation writes a place, with its zone as an extension.
