@@ -44,9 +44,9 @@ type fragment struct {
 	participants                 string
 }
 
-// Setting encodes what the setting decides, for both versions. It is what the
-// replica keeps with each schedule, and gives back as Hit.Fragment.
-func (r *Renderer) Setting(s *scheduling.Setting) any { return r.fragment(s) }
+// Render encodes what the setting decides, for both versions: what the replica
+// keeps with each schedule, and gives back as Hit.Fragment.
+func (r *Renderer) Render(_ scheduling.Source, s *scheduling.Setting) any { return r.fragment(s) }
 
 func (r *Renderer) fragment(s *scheduling.Setting) *Fragment {
 	return &Fragment{stu3: r.of(scheduling.STU3, s), r4: r.of(scheduling.R4, s)}
