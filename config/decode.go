@@ -16,6 +16,7 @@ const maxNodes = 200_000
 type decoder struct {
 	file    string
 	dir     string // where relative paths start
+	last    int    // the number of the file's last line
 	env     func(string) (string, bool)
 	lines   map[string]int // path of a key or element -> its line
 	hidden  hidden

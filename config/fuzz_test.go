@@ -2,10 +2,12 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slotgate/config"
 )
@@ -31,6 +33,9 @@ func FuzzParse(f *testing.F) {
 		if strings.Contains(string(text), "_file") {
 			t.Skip()
 		}
+		// The fuzzer does not notice an endless loop by itself.
+		watch := time.AfterFunc(20*time.Second, func() { panic(fmt.Sprintf("endless: %q", text)) })
+		defer watch.Stop()
 		var into file
 		err := config.Parse("fuzz.yml", text, &into)
 		if err == nil {

@@ -49,14 +49,16 @@ func (d *decoder) text(data []byte) (string, error) {
 		line := 1 + bytes.Count(data[:validPrefix(data)], []byte("\n"))
 		return "", d.fail(line, "a byte here is not UTF-8; save the file as UTF-8")
 	}
-	if i := bytes.IndexFunc(data, isControl); i >= 0 {
-		return "", d.fail(1+bytes.Count(data[:i], []byte("\n")), "a control character is in the text; remove it")
+	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
+	d.last = 1 + strings.Count(text, "\n")
+	if i := strings.IndexFunc(text, isControl); i >= 0 {
+		return "", d.fail(1+strings.Count(text[:i], "\n"), "a control character is in the text; remove it")
 	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	return strings.ReplaceAll(text, "\r\n", "\n"), nil
+	return text, nil
 }
 
-func isControl(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f }
+// isControl finds a carriage return on its own too: the lexer would count it as a line, and no editor does.
+func isControl(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }
 
 func validPrefix(data []byte) int {
 	i := 0
@@ -136,7 +138,7 @@ func (d *decoder) syntax(err error) error {
 	if !errors.As(err, &broken) || broken.Token == nil || broken.Token.Position == nil {
 		return d.fail(1, "this is not YAML; check the indentation, the quotes and the brackets")
 	}
-	line := broken.Token.Position.Line
+	line := min(broken.Token.Position.Line, d.last) // the lexer puts the end of some texts a line too far
 	if strings.Contains(broken.Message, "'\t'") {
 		return d.fail(line, "a tab stands where YAML wants spaces; indent with spaces")
 	}
