@@ -1,0 +1,32 @@
+// Package cache keeps the slot plane in Redis: what prefetch found, shared by
+// every worker and every gateway.
+//
+// # What is kept
+//
+// Of each source: its open slots by window, the digests that tell whether a
+// window changed, the checks that tell how fresh they are, its directory, its
+// status, and a feed that names what changed. All keys stand in keys.go.
+//
+// # Writing
+//
+// Prefetch hands over whole scopes. Store compares digests and writes only what
+// differs, so that a refresh that found nothing new costs one small write. Every
+// write is one Lua script on one hash tag, guarded by the revision that the
+// comparison was based on: when another write came between, the comparison is
+// made again. Fetches are ordered by the numbers that Begin gives, never by
+// clocks; what a later fetch wrote or confirmed is refused to an earlier one.
+//
+// # Following
+//
+// Every change adds an entry to the source's feed (a stream), numbered without
+// gaps, and wakes the followers (pub/sub). The entry names the windows; the
+// follower reads their present content, which makes applying an entry twice
+// harmless. A follower that finds a gap, an entry that it did not expect at its
+// own position, or another life of the source, loads the source again.
+//
+// # Loss of data
+//
+// A source's life is a random name that comes into being with its first write.
+// Another life means that everything before was lost. Followers keep what they
+// have until a worker has filled the source again.
+package cache

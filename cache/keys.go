@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"strconv"
+
+	"slotgate/scheduling"
+)
+
+// keys builds every key of the cache. What stands in braces is the hash tag:
+// keys of one source share it, so that a script over them runs on one node of a
+// cluster.
+type keys struct{ prefix string }
+
+// The keys of the whole store.
+//
+//	<prefix>:epoch          STRING  random; absent: the store was emptied
+//	<prefix>:secret:<name>  STRING  32 random bytes shared by all gateways
+//	<prefix>:wake           channel; a message is the id of a source whose feed has news
+func (k keys) epoch() string             { return k.prefix + ":epoch" }
+func (k keys) secret(name string) string { return k.prefix + ":secret:" + name }
+func (k keys) wake() string              { return k.prefix + ":wake" }
+
+// sourceKeys builds the keys of one source.
+type sourceKeys struct{ tag string }
+
+func (k keys) source(id scheduling.SourceID) sourceKeys {
+	return sourceKeys{k.prefix + ":{s:" + string(id) + "}:"}
+}
+
+// The keys of one source.
+//
+//	meta            HASH    life, base, fetch, seq, nonce, rev, from: see below
+//	days            SET     the days that have windows, as numbers
+//	windows:<day>   HASH    schedule -> open slots of that day (see encodeWindow)
+//	heads:<day>     HASH    schedule -> fetch, digest and number of slots (see head)
+//	checks          HASH    scope -> the latest complete fetch of it (JSON)
+//	directory       HASH    kind/id -> record (JSON)
+//	dirheads        HASH    kind/id -> digest of the record
+//	status          STRING  scheduling.Status (JSON)
+//	generations     HASH    slot id -> how often offers of it were used up
+//	feed            STREAM  id <seq>-0; fields n, f, a, w, c, d, s (see entry)
+//	lease           STRING  token of the worker that has the source, with a lifetime
+//
+// Fields of meta: life names this life of the source; base and fetch are the
+// first and the latest number that Begin gave in it; seq and nonce are those of
+// the latest entry of the feed; rev is the nonce of the latest write to windows
+// or checks; from is the first day that was not dropped.
+//
+// Windows stand in a hash a day, not in one for all: a fetch of some days reads
+// the heads of those days alone, and a day gone by goes at once.
+func (k sourceKeys) meta() string        { return k.tag + "meta" }
+func (k sourceKeys) days() string        { return k.tag + "days" }
+func (k sourceKeys) checks() string      { return k.tag + "checks" }
+func (k sourceKeys) directory() string   { return k.tag + "directory" }
+func (k sourceKeys) dirheads() string    { return k.tag + "dirheads" }
+func (k sourceKeys) status() string      { return k.tag + "status" }
+func (k sourceKeys) generations() string { return k.tag + "generations" }
+func (k sourceKeys) feed() string        { return k.tag + "feed" }
+func (k sourceKeys) lease() string       { return k.tag + "lease" }
+
+func (k sourceKeys) windows(day scheduling.Day) string { return k.tag + "windows:" + dayText(day) }
+func (k sourceKeys) heads(day scheduling.Day) string   { return k.tag + "heads:" + dayText(day) }
+
+func dayText(day scheduling.Day) string { return strconv.Itoa(int(day)) }
