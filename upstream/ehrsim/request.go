@@ -20,7 +20,16 @@ type request struct {
 	base   string // "http://host:port/fhir"
 	path   string // below the base: "/Slot/$prefetch"
 	params url.Values
+	body   []byte // as posted, at most one byte over maxBody
 	hits   hits
+}
+
+// newRequest reads the body at once: only then does net/http notice that a
+// client goes away, which a hanging answer waits for.
+func (s *Server) newRequest(r *http.Request, path string) *request {
+	rq := &request{srv: s, http: r, base: "http://" + r.Host + BasePath, path: strings.TrimSuffix(path, "/")}
+	rq.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody+1)) // half a body is refused when it is read
+	return rq
 }
 
 // target is what faults are matched against: the path below the base, and the
@@ -46,14 +55,10 @@ func (rq *request) read() error {
 	if rq.http.Method != http.MethodPost {
 		return nil
 	}
-	data, err := io.ReadAll(io.LimitReader(rq.http.Body, maxBody+1))
-	if err != nil {
-		return bad("the body cannot be read")
-	}
-	if len(data) > maxBody {
+	if len(rq.body) > maxBody {
 		return &failure{http.StatusRequestEntityTooLarge, "too-long", "the body is too large"}
 	}
-	return rq.readBody(data)
+	return rq.readBody(rq.body)
 }
 
 func (rq *request) readBody(data []byte) error {
@@ -164,6 +169,9 @@ func (rq *request) period() (from, to time.Time, err error) {
 	}
 	if !to.IsZero() && to.Before(from) {
 		return from, to, bad("end is before start")
+	}
+	if limit := rq.srv.opts.MaxWindow; to.IsZero() && limit > 0 {
+		to = from.Add(limit)
 	}
 	return from, to, rq.srv.checkWindow(from, to)
 }

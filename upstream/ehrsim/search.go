@@ -31,8 +31,8 @@ func (s *Server) search(rq *request, typ string) (object, error) {
 	if len(unknown) > 0 && strings.Contains(rq.http.Header.Get("Prefer"), "handling=strict") {
 		return nil, bad("unknown search parameter " + strings.Join(unknown, ", "))
 	}
-	params := without(rq.params, append(unknown, "_format")...)
-	return s.firstPage(st, rq, &result{typ: typ, rows: rows, params: params})
+	rq.params = without(rq.params, append(unknown, "_format")...) // what was not applied is not in the links
+	return s.firstPage(st, rq, &result{typ: typ, rows: rows, params: rq.params})
 }
 
 func without(params url.Values, names ...string) url.Values {

@@ -29,9 +29,11 @@ type Server struct {
 	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
 	store *store
 
-	http   *http.Server
-	cancel context.CancelFunc
-	served chan struct{}
+	http     *http.Server
+	cancel   context.CancelFunc
+	served   chan struct{}
+	stopping chan struct{} // closed when no hanging answer should wait any longer
+	stopOnce sync.Once
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -46,7 +48,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ehrsim: zone: %w", err)
 	}
-	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox()}
+	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), stopping: make(chan struct{})}
 	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone}
 	s.store, err = s.build()
 	return s, err
@@ -96,8 +98,10 @@ func (s *Server) Start(ctx context.Context, listen string) (string, error) {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	s.served = make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() { _ = s.http.Close() })
 	go func() {
 		defer close(s.served)
+		defer unhook()
 		_ = s.http.Serve(ln) // always ErrServerClosed, or the listener is gone
 	}()
 	return "http://" + ln.Addr().String() + BasePath, nil
@@ -108,17 +112,22 @@ func (s *Server) Close() error {
 	if s.http == nil {
 		return nil
 	}
+	s.stop()
 	s.cancel()
 	err := s.http.Close()
 	<-s.served
 	return err
 }
 
+// stop lets hanging answers end; they are no work that could be finished.
+func (s *Server) stop() { s.stopOnce.Do(func() { close(s.stopping) }) }
+
 // Shutdown stops taking requests and waits for those under way until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.http == nil {
 		return nil
 	}
+	s.stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
@@ -139,7 +148,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	rq := &request{srv: s, http: r, base: "http://" + r.Host + BasePath, path: strings.TrimSuffix(path, "/")}
+	rq := s.newRequest(r, path)
 	rq.hits = s.faults.strike(rq.target())
 	done := s.log.begin(r, rq, s.clock.now())
 	sw := &statusWriter{ResponseWriter: w}

@@ -17,7 +17,7 @@ var alwaysLists = words(`coding extension modifierExtension contained given pref
 
 // listsOf are the other repeating members, by the path from the resource.
 var listsOf = map[string][]string{
-	"*":                 words("identifier meta.profile"),
+	"*":                 words("meta.profile"),
 	"Bundle":            words("link entry.link"),
 	"Organization":      words("type address"),
 	"Practitioner":      words("name address"),
@@ -68,7 +68,8 @@ func words(s string) []string { return strings.Fields(s) }
 func repeats(version FHIR, resourceType, path string) bool {
 	name := path[strings.LastIndexByte(path, '.')+1:]
 	return slices.Contains(alwaysLists, name) ||
-		slices.Contains(listsOf["*"], path) && resourceType != "Bundle" ||
+		slices.Contains(listsOf["*"], path) ||
+		path == "identifier" && resourceType != "Bundle" ||
 		slices.Contains(listsOf[resourceType], path) ||
 		version == R4 && slices.Contains(listsOfR4[resourceType], path)
 }

@@ -34,16 +34,16 @@ func (s *Server) slotRows(st *store, params url.Values) ([]row, []string, error)
 func quickFilter(st *store, params url.Values) func(*slot) bool {
 	var tests []func(*slot) bool
 	for _, v := range params["status"] {
-		any := strings.Split(v, ",")
-		tests = append(tests, func(sl *slot) bool { return slices.Contains(any, sl.status) })
+		wanted := strings.Split(v, ",")
+		tests = append(tests, func(sl *slot) bool { return slices.Contains(wanted, sl.status) })
 	}
 	for _, v := range params["schedule"] {
-		any := bareRefs(v, "Schedule")
-		tests = append(tests, func(sl *slot) bool { return slices.Contains(any, localRef(sl.schedule)) })
+		wanted := bareRefs(v, "Schedule")
+		tests = append(tests, func(sl *slot) bool { return slices.Contains(wanted, localRef(sl.schedule)) })
 	}
 	for _, v := range params["schedule.actor"] {
-		any := strings.Split(v, ",")
-		tests = append(tests, func(sl *slot) bool { return st.reach[localRef(sl.schedule)].hasAny(any) })
+		wanted := strings.Split(v, ",")
+		tests = append(tests, func(sl *slot) bool { return st.reach[localRef(sl.schedule)].hasAny(wanted) })
 	}
 	return func(sl *slot) bool {
 		for _, ok := range tests {

@@ -20,8 +20,14 @@ func (s *Server) spoilBefore(w http.ResponseWriter, rq *request) bool {
 		kind FaultKind
 		do   func(http.ResponseWriter, *request, Fault)
 	}{
-		{FaultHang, hang}, {FaultReset, reset}, {FaultStatus, s.spoilStatus}, {FaultThrottle, s.throttle},
-		{FaultThrottleText, s.throttle}, {FaultHTML, loginPage}, {FaultEmptyBody, s.emptyBody}, {FaultHugeGzip, s.hugeGzip},
+		{FaultHang, s.hang},
+		{FaultReset, reset},
+		{FaultStatus, s.spoilStatus},
+		{FaultThrottle, s.throttle},
+		{FaultThrottleText, s.throttle},
+		{FaultHTML, loginPage},
+		{FaultEmptyBody, s.emptyBody},
+		{FaultHugeGzip, s.hugeGzip},
 	} {
 		if f, ok := rq.hits[way.kind]; ok {
 			way.do(w, rq, f)
@@ -47,7 +53,14 @@ func pause(r *http.Request, f Fault) bool {
 	}
 }
 
-func hang(_ http.ResponseWriter, rq *request, _ Fault) { <-rq.http.Context().Done() }
+// hang answers nothing until the client goes or the server stops.
+func (s *Server) hang(w http.ResponseWriter, rq *request, f Fault) {
+	select {
+	case <-rq.http.Context().Done():
+	case <-s.stopping:
+	}
+	reset(w, rq, f)
+}
 
 // reset closes the connection with a TCP reset where it can.
 func reset(w http.ResponseWriter, _ *request, _ Fault) {

@@ -116,9 +116,30 @@ func wrongTotal(b object, _ *request, f Fault) object {
 	return addTotal(b, f.By)
 }
 
+// cutAnswer drops the second half of the matches; what was included stays.
 func cutAnswer(b object, _ *request, _ Fault) object {
-	entries := b.each("entry")
-	return withNext(b.with("entry", entries[:len(entries)/2], ""), "")
+	matches := 0
+	for _, e := range b.each("entry") {
+		if isMatch(e) {
+			matches++
+		}
+	}
+	var out list
+	kept := 0
+	for _, e := range b.each("entry") {
+		if isMatch(e) {
+			if kept++; kept > matches/2 {
+				continue
+			}
+		}
+		out = append(out, e)
+	}
+	return withNext(b.with("entry", out, ""), "")
+}
+
+func isMatch(e any) bool {
+	entry, _ := e.(object)
+	return entry.obj("search").str("mode") == "match"
 }
 
 func noSlots(b object, _ *request, _ Fault) object {
