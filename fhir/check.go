@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -51,6 +52,12 @@ func (c *checker) need(element string, there bool) {
 	if !there {
 		c.fault(element, "is missing")
 	}
+}
+
+// needText is need for a text of a resource: a primitive may have an extension
+// (`_element`) in the place of its value.
+func (c *checker) needText(base *model.Base, element, value string) {
+	c.need(element, value != "" || bytes.Contains(base.X, []byte(`"_`+element+`"`)))
 }
 
 func (c *checker) code(element, value string, allowed ...string) {
@@ -112,13 +119,13 @@ func (c *checker) byType(res model.Resource) {
 		c.operation(r)
 	case *model.Coverage:
 		if c.rel == scheduling.R4 {
-			c.need("status", r.Status != "")
+			c.needText(&r.Base, "status", r.Status)
 			c.need("beneficiary", r.Beneficiary != nil)
 			c.need("payor", len(r.Payor) > 0)
 		}
 	case *model.Subscription:
-		c.need("status", r.Status != "")
-		c.need("criteria", r.Criteria != "")
+		c.needText(&r.Base, "status", r.Status)
+		c.needText(&r.Base, "criteria", r.Criteria)
 		c.need("channel", r.Channel != nil)
 	case *model.Location:
 		c.code("status", r.Status, "active", "suspended", "inactive")

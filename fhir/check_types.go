@@ -7,16 +7,16 @@ import (
 
 func (c *checker) slot(r *model.Slot) {
 	c.need("schedule", r.Schedule != nil)
-	c.need("status", r.Status != "")
-	c.need("start", r.Start != "")
-	c.need("end", r.End != "")
+	c.needText(&r.Base, "status", r.Status)
+	c.needText(&r.Base, "start", r.Start)
+	c.needText(&r.Base, "end", r.End)
 	c.code("status", r.Status, "busy", "free", "busy-unavailable", "busy-tentative", "entered-in-error")
 	c.instant("start", r.Start)
 	c.instant("end", r.End)
 }
 
 func (c *checker) appointment(r *model.Appointment) {
-	c.need("status", r.Status != "")
+	c.needText(&r.Base, "status", r.Status)
 	// checked-in and waitlist are R4's; the adapter says them otherwise in STU3.
 	c.code("status", r.Status, "proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow",
 		"entered-in-error", "checked-in", "waitlist")
@@ -38,7 +38,7 @@ func (c *checker) appointment(r *model.Appointment) {
 }
 
 func (c *checker) bundle(r *model.Bundle) {
-	c.need("type", r.Type != "")
+	c.needText(&r.Base, "type", r.Type)
 	c.code("type", r.Type, "document", "message", "transaction", "transaction-response", "batch",
 		"batch-response", "history", "searchset", "collection")
 	if r.Total != nil && r.Type != "searchset" && r.Type != "history" {
@@ -103,11 +103,11 @@ func (c *checker) outcome(r *model.OperationOutcome) {
 }
 
 func (c *checker) capability(r *model.CapabilityStatement) {
-	c.need("status", r.Status != "")
+	c.needText(&r.Base, "status", r.Status)
 	c.code("status", r.Status, "draft", "active", "retired", "unknown")
-	c.need("date", r.Date != "")
-	c.need("kind", r.Kind != "")
-	c.need("fhirVersion", r.FHIRVersion != "")
+	c.needText(&r.Base, "date", r.Date)
+	c.needText(&r.Base, "kind", r.Kind)
+	c.needText(&r.Base, "fhirVersion", r.FHIRVersion)
 	c.need("format", len(r.Format) > 0)
 	for _, rest := range r.Rest {
 		c.need("rest.mode", rest.Mode != "")
@@ -118,12 +118,12 @@ func (c *checker) capability(r *model.CapabilityStatement) {
 }
 
 func (c *checker) operation(r *model.OperationDefinition) {
-	c.need("name", r.Name != "")
-	c.need("status", r.Status != "")
+	c.needText(&r.Base, "name", r.Name)
+	c.needText(&r.Base, "status", r.Status)
 	c.code("status", r.Status, "draft", "active", "retired", "unknown")
-	c.need("kind", r.Kind != "")
+	c.needText(&r.Base, "kind", r.Kind)
 	c.code("kind", r.Kind, "operation", "query")
-	c.need("code", r.Code != "")
+	c.needText(&r.Base, "code", r.Code)
 	c.need("system", r.System != nil)
 	c.need("type", r.Type != nil)
 	c.need("instance", r.Instance != nil)

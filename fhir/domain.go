@@ -248,7 +248,9 @@ func (d *Slots) Proposed(in *model.Appointment) (scheduling.Slot, []scheduling.A
 	if out.Start, out.End, reason = d.times(in.Start, in.End); reason != "" {
 		return out, actors, reason
 	}
-	if reason = out.Usable(); reason != "" && reason != scheduling.NoID {
+	judged := out
+	judged.ID = "virtual" // the caller will name it
+	if reason = judged.Usable(); reason != "" {
 		return out, actors, reason
 	}
 	if len(actors) == 0 {
