@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"slotgate/fhir"
+	"slotgate/scheduling"
+)
+
+// minSecret is the shortest secret that cursors may be signed with, in bytes.
+const minSecret = 16
+
+// cursors makes and reads the opaque places in an answer's order that next
+// links carry. A cursor names the last entry of the page before, not a number
+// of entries, so that no offer comes twice or is left out while others come
+// and go. It is signed, holds for one query only, and for a time.
+//
+// Gateways of one secret read each other's.
+type cursors struct {
+	key []byte
+	ttl time.Duration
+	now func() time.Time
+}
+
+func newCursors(secret []byte, ttl time.Duration, now func() time.Time) (*cursors, error) {
+	if len(secret) < minSecret {
+		return nil, fmt.Errorf("gateway: the secret of cursors needs %d bytes", minSecret)
+	}
+	// The secret may serve other purposes as well: this key serves one.
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("slotgate cursor v1"))
+	return &cursors{key: mac.Sum(nil), ttl: ttl, now: now}, nil
+}
+
+// A cursor is: expiry (Unix seconds), start (Unix nanoseconds), the signature
+// cut to 16 bytes, and the id.
+const (
+	cursorSign = 16
+	cursorHead = 8 + 8 + cursorSign
+	cursorMax  = 256
+)
+
+// make gives the cursor of a place, for the query.
+func (c *cursors) make(query string, at scheduling.Cursor) string {
+	raw := make([]byte, cursorHead, cursorHead+len(at.ID))
+	binary.BigEndian.PutUint64(raw, uint64(c.now().Add(c.ttl).Unix()))
+	if !at.Start.IsZero() {
+		binary.BigEndian.PutUint64(raw[8:], uint64(at.Start.UnixNano()))
+	}
+	raw = append(raw, at.ID...)
+	copy(raw[16:], c.sign(query, raw))
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+var errCursor = errors.New("gateway: forged, foreign or broken cursor")
+
+// read gives the place of a cursor. A forged, foreign or expired one is a
+// bad-request.
+func (c *cursors) read(query, text string) (scheduling.Cursor, error) {
+	if len(text) > cursorMax {
+		return scheduling.Cursor{}, refuseCursor(errCursor)
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) < cursorHead {
+		return scheduling.Cursor{}, refuseCursor(errCursor)
+	}
+	if !hmac.Equal(raw[16:cursorHead], c.sign(query, raw)) {
+		return scheduling.Cursor{}, refuseCursor(errCursor)
+	}
+	if c.now().Unix() >= int64(binary.BigEndian.Uint64(raw)) {
+		return scheduling.Cursor{}, scheduling.Refuse(scheduling.BadRequest, fhir.CursorParam,
+			"this next link has expired; ask again without it")
+	}
+	at := scheduling.Cursor{ID: string(raw[cursorHead:])}
+	if nanos := int64(binary.BigEndian.Uint64(raw[8:])); nanos != 0 {
+		at.Start = time.Unix(0, nanos).UTC()
+	}
+	return at, nil
+}
+
+func refuseCursor(cause error) error {
+	e := scheduling.Refuse(scheduling.BadRequest, fhir.CursorParam,
+		"this cursor is not one of this search; follow next links as they are")
+	e.Err = cause
+	return e
+}
+
+// sign covers everything but the signature's own place.
+func (c *cursors) sign(query string, raw []byte) []byte {
+	mac := hmac.New(sha256.New, c.key)
+	mac.Write(raw[:16])
+	mac.Write(raw[cursorHead:])
+	mac.Write([]byte{0})
+	mac.Write([]byte(query))
+	return mac.Sum(nil)[:cursorSign]
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"slotgate/fhir"
+	"slotgate/fhir/model"
+	"slotgate/gateway/auth"
+	"slotgate/scheduling"
+)
+
+// exchange is one request and its answer. It is the only thing that touches
+// Fiber's context, and every string that it gives is a copy.
+type exchange struct {
+	s       *Server
+	c       *fiber.Ctx
+	ctx     context.Context // carries the principal and the deadline
+	started time.Time
+	id      string // X-Request-Id
+	route   string // the template, for logs and metrics
+	release scheduling.Release
+	format  fhir.Format
+	caller  string
+}
+
+// exchangeKey is where the exchange lies in Fiber's context.
+type exchangeKey struct{}
+
+func newExchange(s *Server, c *fiber.Ctx) *exchange {
+	x := &exchange{s: s, c: c, ctx: c.UserContext(), started: s.deps.Now(), route: "unmatched"}
+	x.release = releaseOf(c.Path())
+	x.id = requestID(x.header(fiber.HeaderXRequestID))
+	x.format, _ = x.negotiate()
+	return x
+}
+
+// negotiate finds the format that the caller wants. It is false for one that
+// we cannot write; an error about that is then in the format of the body.
+func (x *exchange) negotiate() (fhir.Format, bool) {
+	fallback, known := fhir.FormatOf(x.header(fiber.HeaderContentType))
+	if !known {
+		fallback = fhir.JSON
+	}
+	asked := strings.Clone(x.c.Query("_format"))
+	format, ok := fhir.Accepted(x.header(fiber.HeaderAccept), asked, fallback)
+	if !ok {
+		return fallback, false
+	}
+	return format, true
+}
+
+// header is a copy of a request header.
+func (x *exchange) header(name string) string { return strings.Clone(x.c.Get(name)) }
+
+// param is a copy of a part of the path.
+func (x *exchange) param(name string) string { return strings.Clone(x.c.Params(name)) }
+
+// method is a copy of the request's method, one of Fiber's.
+func (x *exchange) method() string { return strings.Clone(x.c.Method()) }
+
+// body is the request's body. It is the caller's until the handler ends, and
+// whoever keeps anything of it copies it first.
+func (x *exchange) body() []byte { return x.c.Body() }
+
+// query reads the parameters of the address.
+func (x *exchange) query() (url.Values, error) {
+	return x.s.parseForm(string(x.c.Request().URI().QueryString()))
+}
+
+// parseForm reads name=value pairs, copied from text.
+func (s *Server) parseForm(text string) (url.Values, error) {
+	if strings.Count(text, "&") >= s.opts.MaxParams {
+		return nil, scheduling.Refuse(scheduling.BadRequest, "", "more than %d parameters", s.opts.MaxParams)
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, scheduling.Refuse(scheduling.BadRequest, "", "the parameters are not well-formed")
+	}
+	for name, list := range values {
+		for _, value := range append(list, name) {
+			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+				return nil, scheduling.Refuse(scheduling.BadRequest, "", "a parameter is not text in UTF-8")
+			}
+		}
+	}
+	return values, nil
+}
+
+// principal is who asks.
+func (x *exchange) principal() auth.Principal { return auth.From(x.ctx) }
+
+// strict tells whether the caller wants unknown parameters refused
+// (http://hl7.org/fhir/search.html#errors).
+func (x *exchange) strict() bool {
+	for _, part := range strings.FieldsFunc(x.header("Prefer"), func(r rune) bool { return r == ',' || r == ';' }) {
+		if strings.EqualFold(strings.ReplaceAll(strings.TrimSpace(part), " ", ""), "handling=strict") {
+			return true
+		}
+	}
+	return false
+}
+
+// resource answers with a resource in the format asked for.
+func (x *exchange) resource(status int, res model.Resource) error {
+	body, err := fhir.Write(x.release, x.format, res)
+	if err != nil {
+		return err
+	}
+	return x.send(status, body)
+}
+
+// send answers with a body that is written in the format asked for.
+func (x *exchange) send(status int, body []byte) error {
+	x.c.Set(fiber.HeaderContentType, x.format.ContentType())
+	x.c.Set(fiber.HeaderVary, fiber.HeaderAccept)
+	return x.c.Status(status).Send(body)
+}

@@ -1,0 +1,44 @@
+package gateway
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"slotgate/fhir"
+	"slotgate/scheduling"
+)
+
+// answerFind writes the page that was found: the offers, soonest first, and
+// last the outcome, which tells how fresh they are and does not count.
+func (x *exchange) answerFind(a asked, found scheduling.Found) error {
+	address := x.s.root(x.release) + "/Appointment/$find"
+	answer := fhir.FindAnswer{
+		Release: x.release,
+		Base:    x.s.root(x.release),
+		Self:    link(address, a.params, a.Query.Count, a.Cursor),
+		Found:   found,
+		Outcome: fhir.FindOutcome(a.Find, found),
+	}
+	if next := x.s.nextOffer(a, found); next != "" {
+		answer.Next = link(address, a.params, a.Query.Count, next)
+	}
+	body, err := x.s.renderer.Find(nil, answer)
+	if err != nil {
+		return err
+	}
+	if x.format == fhir.XML {
+		if body, _, err = fhir.ToXML(x.release, body); err != nil {
+			return err
+		}
+	}
+	return x.send(fiber.StatusOK, body)
+}
+
+// nextOffer is the cursor of the next page, "" behind the last one. _count=0
+// asks for no page at all.
+func (s *Server) nextOffer(a asked, found scheduling.Found) string {
+	if !found.More || len(found.Offers) == 0 {
+		return ""
+	}
+	last := found.Offers[len(found.Offers)-1]
+	return s.cursors.make(findPlace(a.params), scheduling.Cursor{Start: last.Start(), ID: last.ID})
+}

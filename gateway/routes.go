@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"slotgate/gateway/auth"
+	"slotgate/scheduling"
+)
+
+// releases are the FHIR bases that are served.
+func releases() []scheduling.Release { return []scheduling.Release{scheduling.R4, scheduling.STU3} }
+
+// directoryKinds are the types that are read and searched from the cache.
+func directoryKinds() []scheduling.Kind {
+	return []scheduling.Kind{
+		scheduling.KindPractitioner, scheduling.KindRole, scheduling.KindLocation, scheduling.KindOrganization,
+		scheduling.KindService, scheduling.KindSchedule, scheduling.KindSlot,
+	}
+}
+
+// routes says what is served. What the CapabilityStatement tells must agree; a
+// test looks.
+func (s *Server) routes() {
+	s.app.Use(s.edge)
+	s.app.Get("/.well-known/jwks.json", s.route("/.well-known/jwks.json", auth.Open, (*exchange).jwks))
+	for _, rel := range releases() {
+		s.fhirBase(rel)
+	}
+}
+
+// fhirBase registers one FHIR base.
+func (s *Server) fhirBase(rel scheduling.Release) {
+	base := "/fhir/" + string(rel)
+	get := func(path string, right auth.Right, handle handler) {
+		s.app.Get(base+path, s.route(base+path, right, handle))
+	}
+	post := func(path string, right auth.Right, handle handler) {
+		s.app.Post(base+path, s.route(base+path, right, handle))
+	}
+	get("/.well-known/smart-configuration", auth.Open, (*exchange).smartConfiguration)
+	// Both spellings of $, and before any :id, which would take %24find for one.
+	for _, find := range []string{"$find", "%24find"} {
+		s.app.Get(base+"/Appointment/"+find, s.route(base+"/Appointment/$find", auth.Find, (*exchange).findByGet))
+		s.app.Post(base+"/Appointment/"+find, s.route(base+"/Appointment/$find", auth.Find, (*exchange).findByPost))
+	}
+	for _, kind := range directoryKinds() {
+		search := func(x *exchange) error { return x.search(kind) }
+		get("/"+string(kind), auth.Directory, search)
+		post("/"+string(kind)+"/_search", auth.Directory, search)
+		get("/"+string(kind)+"/:id", auth.Directory, func(x *exchange) error { return x.read(kind) })
+	}
+}
+
+// handler answers an exchange, or gives the error to answer with.
+type handler func(*exchange) error
+
+// route puts what every handler needs before it: the template's name, the
+// caller, a format that both sides speak.
+func (s *Server) route(template string, right auth.Right, handle handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		x, ok := c.Locals(exchangeKey{}).(*exchange)
+		if !ok {
+			return fiber.ErrInternalServerError
+		}
+		x.route = template
+		if err := x.access(right); err != nil {
+			return err
+		}
+		if _, ok := x.negotiate(); !ok {
+			return refuseHTTP(fiber.StatusNotAcceptable)
+		}
+		return handle(x)
+	}
+}

@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"slotgate/fhir"
+	"slotgate/gateway/auth"
+	"slotgate/scheduling"
+)
+
+// Deps are the parts that a Server joins.
+type Deps struct {
+	Finder     Finder
+	Auth       *auth.Authenticator
+	Sources    []scheduling.Source
+	Secret     []byte // signs cursors; the same on every gateway, 16 bytes or more
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Version    string // of the program, told in the CapabilityStatement
+	Now        func() time.Time
+}
+
+func (d Deps) check() error {
+	if d.Finder == nil || d.Auth == nil || d.Logger == nil || d.Registerer == nil || d.Now == nil {
+		return errors.New("gateway: a finder, an authenticator, a logger, a registerer and a clock are needed")
+	}
+	return nil
+}
+
+// Server is the listener that callers use.
+type Server struct {
+	opts    Options
+	deps    Deps
+	app     *fiber.App
+	metrics *metrics
+	cursors *cursors
+	// renderer writes what has no fragment yet; it is the same everywhere.
+	renderer *fhir.Renderer
+	base     string // of absolute addresses; fixed before the first request
+}
+
+// New makes a Server of valid options.
+func New(opts Options, deps Deps) (*Server, error) {
+	if err := errors.Join(opts.Validate(), opts.Limits.Validate(), deps.check()); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	m, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCursors(deps.Secret, opts.CursorTTL, deps.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, deps: deps, metrics: m, cursors: c, renderer: fhir.NewRenderer(nil), base: publicBase(opts, opts.Listen)}
+	s.app = fiber.New(s.fiberConfig())
+	s.app.Server().CloseOnShutdown = true
+	s.app.Server().Handler = knownMethods(s.app.Server().Handler)
+	s.routes()
+	return s, nil
+}
+
+func (s *Server) fiberConfig() fiber.Config {
+	return fiber.Config{
+		AppName:                      "slotgate",
+		DisableStartupMessage:        true,
+		DisablePreParseMultipartForm: true,
+		CaseSensitive:                true,
+		StrictRouting:                true,
+		BodyLimit:                    s.opts.BodyLimit,
+		ReadBufferSize:               s.opts.HeaderLimit,
+		ReadTimeout:                  s.opts.ReadTimeout,
+		WriteTimeout:                 s.opts.WriteTimeout,
+		IdleTimeout:                  s.opts.IdleTimeout,
+		ErrorHandler:                 s.unread,
+	}
+}
+
+// knownMethods answers a method of the caller's invention like one that is not
+// served. Fiber would answer it by itself, in plain text.
+func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if !slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+			ctx.Request.Header.SetMethod(fiber.MethodTrace)
+		}
+		next(ctx)
+	}
+}
+
+// App is the Fiber app, for tests and benchmarks.
+func (s *Server) App() *fiber.App { return s.app }
+
+// Listen serves until Shutdown. It is called once.
+func (s *Server) Listen(ln net.Listener) error {
+	s.base = publicBase(s.opts, ln.Addr().String())
+	if err := s.app.Listener(ln); err != nil {
+		return fmt.Errorf("gateway: serving: %w", err)
+	}
+	return nil
+}
+
+// Shutdown takes no more requests; those under way have until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.app.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("gateway: stopping: %w", err)
+	}
+	return nil
+}
+
+// root is the FHIR base of a release, such as https://host/fhir/r4.
+func (s *Server) root(rel scheduling.Release) string {
+	return s.base + "/fhir/" + string(rel)
+}
+
+// releaseOf guesses the release from a path: answers to addresses that do not
+// exist are written in one too.
+func releaseOf(path string) scheduling.Release {
+	if strings.HasPrefix(path, "/fhir/stu3") {
+		return scheduling.STU3
+	}
+	return scheduling.R4
+}
