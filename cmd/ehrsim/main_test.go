@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// launch runs the command until the returned function is called, which gives
+// its exit code; lines are what it printed first.
+func launch(t *testing.T, args ...string) (lines []string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	read, write := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), write, io.Discard)
+		_ = write.Close()
+	}()
+	out := bufio.NewScanner(read)
+	for len(lines) < 2 && out.Scan() {
+		lines = append(lines, out.Text())
+	}
+	return lines, func() int {
+		cancel()
+		return <-done
+	}
+}
+
+func get(t *testing.T, url string) (int, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &http.Transport{DisableKeepAlives: true}
+	resp, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var body map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, body
+}
+
+func TestTheServerPrintsItsBaseAndACurlLineThatWorksAndStopsWell(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []string{"argonaut", "slots"} {
+		lines, stop := launch(t, "--dialect", dialect, "--practitioners", "4", "--days", "7")
+		if len(lines) != 2 || !strings.HasPrefix(lines[0], "http://127.0.0.1:") {
+			t.Fatalf("printed %q", lines)
+		}
+		url := strings.Trim(strings.TrimPrefix(strings.TrimSpace(lines[1]), "curl "), "'")
+		if status, body := get(t, url); status != 200 || body["resourceType"] != "Bundle" {
+			t.Errorf("%s: %d %v", url, status, body)
+		}
+		if code := stop(); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+	}
+}
+
+func TestBundlesAndFaultsOfFilesAreServed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	slots := filepath.Join(dir, "bundles")
+	faults := filepath.Join(dir, "faults.json")
+	if err := os.Mkdir(slots, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(slots, "a.json"), `{"resourceType":"Slot","id":"s","status":"free","start":"2017-08-28T08:00:00","end":"2017-08-28T08:15:00"}`)
+	write(t, faults, `[{"kind":"status","status":503,"path":"/Schedule"}]`)
+	lines, stop := launch(t, "--load", slots, "--shift-to", "today", "--fhir", "stu3", "--zone", "America/Los_Angeles", "--faults", faults)
+	if len(lines) < 1 {
+		t.Fatal("nothing printed")
+	}
+	status, slot := get(t, lines[0]+"/Slot/s")
+	start, _ := slot["start"].(string)
+	if status != 200 || start <= time.Now().UTC().Add(-24*time.Hour).Format(time.DateOnly) || !strings.HasSuffix(start, "T08:00:00") {
+		t.Errorf("%d %v", status, slot)
+	}
+	if status, _ := get(t, lines[0]+"/Schedule"); status != 503 {
+		t.Errorf("the fault of the file: %d", status)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWrongUsageEndsWithTwoAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	write(t, bad, `[{"kind":"explode"}]`)
+	for _, args := range [][]string{
+		{"--dialect", "hl7v2"},
+		{"--fhir", "r5"},
+		{"--zone", "Mars/Olympus"},
+		{"--practitioners", "-1"},
+		{"--time-scale=-2"},
+		{"--load", "/nowhere/at/all"},
+		{"--load", t.TempDir()},
+		{"--load", t.TempDir(), "--shift-to", "soon"},
+		{"--faults", bad},
+		{"--frobnicate"},
+	} {
+		var said strings.Builder
+		if code := run(t.Context(), args, io.Discard, &said); code != 2 || !strings.HasPrefix(said.String(), "ehrsim:") {
+			t.Errorf("%v: exit %d, %q", args, code, said.String())
+		}
+	}
+}
+
+func TestHelpEndsWell(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	if code := run(t.Context(), []string{"--help"}, &said, io.Discard); code != 0 || !strings.Contains(said.String(), "--shift-to") {
+		t.Errorf("exit %d, %q", code, said.String())
+	}
+}
+
+func TestAnAddressInUseFails(t *testing.T) {
+	t.Parallel()
+	lines, stop := launch(t, "--practitioners", "1", "--days", "1")
+	address := strings.TrimSuffix(strings.TrimPrefix(lines[0], "http://"), "/fhir")
+	if code := run(t.Context(), []string{"--listen", address, "--practitioners", "1", "--days", "1"}, io.Discard, io.Discard); code != 1 {
+		t.Errorf("exit %d", code)
+	}
+	stop()
+}
