@@ -37,7 +37,10 @@ func directoryKinds() []scheduling.Kind {
 	}
 }
 
-func newDirectory(source scheduling.Source, dir scheduling.Directory) *directory {
+func newDirectory(source scheduling.Source, from scheduling.Directory) *directory {
+	// Whoever brought it may go on adding to its maps; records never change.
+	dir := scheduling.NewDirectory()
+	dir.Merge(from)
 	d := &directory{
 		Directory: dir,
 		resolver:  scheduling.NewResolver(source.ID, dir, source.Zone),

@@ -7,7 +7,8 @@ import (
 )
 
 // Find answers a query from what is known now. Every source that it asks tells
-// its freshness, those that know nothing too.
+// its freshness, those that know nothing too; how many slots it has open now is
+// told by Sources alone.
 //
 // Errors: scheduling.BadRequest for a negative count and for a source that is
 // not configured.
@@ -38,6 +39,9 @@ func (r *Replica) find(q *scheduling.Query) (scheduling.Found, error) {
 		f.from, f.to = q.Span(time.UTC, now)
 	}
 	f.found.From, f.found.To = f.from.UTC(), f.to.UTC()
+	if !f.to.IsZero() && f.to.Before(f.from) {
+		f.found.To = f.found.From // a period wholly past, or behind the horizon
+	}
 	f.found.Offers, f.found.More = f.heads.page(q.Count)
 	return f.found, nil
 }

@@ -73,6 +73,7 @@ func (r *Replica) newEntry(source scheduling.Source) *entry {
 		tag:     scheduling.SourceTag(source.ID),
 		numbers: map[string]int32{},
 		in:      newInterner(),
+		repack:  internLimit,
 		render:  r.opts.Render,
 		now:     r.opts.Now,
 	}

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -24,6 +23,7 @@ type entry struct {
 	mu      sync.Mutex
 	numbers map[string]int32 // schedule id -> number in layout and books
 	in      *interner
+	repack  int // how many lists and extras are too many
 	render  func(scheduling.Source, *scheduling.Setting) any
 	now     func() time.Time
 }
@@ -52,8 +52,8 @@ func (e *entry) rebuild(source scheduling.Source, snap scheduling.Snapshot) {
 	e.numbers = map[string]int32{}
 	st := newState(source)
 	st.loaded = snap.Loaded || !snap.Status.Loaded.IsZero()
-	st.status = snap.Status
-	st.gens = snap.Generations
+	st.status = ownStatus(snap.Status)
+	st.gens = maps.Clone(snap.Generations)
 	st.dir = newDirectory(source, snap.Directory)
 	st.ids = newIDIndex(2 * countSlots(snap.Windows))
 	ids := scheduleIDs(st.dir, snap.Windows)
@@ -70,6 +70,13 @@ func (e *entry) rebuild(source scheduling.Source, snap scheduling.Snapshot) {
 	}
 	tx.write(snap.Windows)
 	e.state.Store(tx.done())
+	e.repack = max(internLimit, 2*e.in.size())
+}
+
+// ownStatus shares no tally with whoever brought it.
+func ownStatus(status scheduling.Status) scheduling.Status {
+	status.Unusable, status.Unmapped = status.Unusable.Clone(), status.Unmapped.Clone()
+	return status
 }
 
 func countSlots(windows []scheduling.Window) int {
@@ -96,7 +103,7 @@ func scheduleIDs(dir *directory, windows []scheduling.Window) []string {
 func (e *entry) kept(old *state, status scheduling.Status) *state {
 	next := *old
 	if status.Tried.After(old.status.Tried) {
-		next.status = status
+		next.status = ownStatus(status)
 	}
 	books := old.books.edit()
 	for n := range old.books.count {
@@ -121,7 +128,7 @@ func (e *entry) apply(change scheduling.Change) (late int) {
 	defer e.mu.Unlock()
 	tx := e.begin(e.state.Load())
 	if change.Status != nil {
-		tx.next.status = *change.Status
+		tx.next.status = ownStatus(*change.Status)
 		tx.next.loaded = tx.next.loaded || !change.Status.Loaded.IsZero()
 	}
 	if change.Directory != nil {
@@ -135,7 +142,7 @@ func (e *entry) apply(change scheduling.Change) (late int) {
 	}
 	next := tx.done()
 	e.state.Store(next)
-	if e.in.size() > internLimit && e.in.size() > next.held/4 {
+	if e.in.size() > e.repack {
 		e.rebuild(next.source, next.snapshot())
 	}
 	return tx.late
@@ -149,233 +156,4 @@ func (e *entry) configure(source scheduling.Source) {
 	tx.next.source = source
 	tx.directory(newDirectory(source, tx.next.dir.Directory))
 	e.state.Store(tx.done())
-}
-
-// transaction makes the next state out of the last one.
-type transaction struct {
-	e     *entry
-	next  state
-	books *shelfEdit
-	edits []idEdit
-	gens  map[string]uint32 // as they were before
-	keep  scheduling.Day
-	late  int
-}
-
-func (e *entry) begin(st *state) *transaction {
-	tx := &transaction{e: e, next: *st, books: st.books.edit(), gens: st.gens}
-	tx.next.hidden = st.hidden.Clone()
-	tx.keep = scheduling.DayOf(e.now(), time.UTC) - keepDays
-	return tx
-}
-
-func (tx *transaction) done() *state {
-	tx.next.books = tx.books.shelf
-	tx.next.ids = tx.next.ids.with(tx.edits)
-	tx.next.sets = tx.e.in.sets
-	maps.DeleteFunc(tx.next.hidden, func(_ scheduling.Reason, n int) bool { return n == 0 })
-	tx.next.tell()
-	return &tx.next
-}
-
-// directory resolves every schedule anew. Hidden ones may appear, and others
-// vanish. Their numbers stay.
-func (tx *transaction) directory(dir *directory) {
-	tx.next.dir = dir
-	ids := make([]string, len(tx.next.layout.places))
-	for i, p := range tx.next.layout.places {
-		ids[i] = p.id
-	}
-	for _, id := range slices.Sorted(maps.Keys(dir.Schedules)) {
-		if _, ok := tx.e.numbers[id]; !ok {
-			tx.e.numbers[id] = int32(len(ids))
-			tx.books.put(len(ids), emptyBook())
-			ids = append(ids, id)
-		}
-	}
-	tx.next.layout = tx.e.surveyor(tx.next.source).survey(ids, dir)
-	tx.next.hidden, tx.next.held = scheduling.Tally{}, 0
-	for n, p := range tx.next.layout.places {
-		tx.account(p, tx.books.at(n), 1)
-	}
-}
-
-// account adds (or takes away) what the book counts for.
-func (tx *transaction) account(p *place, b *book, sign int) {
-	tx.next.held += sign * b.count
-	if p.setting == nil && b.count > 0 {
-		tx.next.hidden[p.reason] += sign * b.count
-	}
-	for reason, n := range b.unusable {
-		tx.next.hidden[reason] += sign * n
-	}
-}
-
-// number is that of the schedule, which gets one if it is new.
-func (tx *transaction) number(id string) int32 {
-	if n, ok := tx.e.numbers[id]; ok {
-		return n
-	}
-	n := int32(len(tx.next.layout.places))
-	tx.e.numbers[id] = n
-	tx.next.layout = tx.e.surveyor(tx.next.source).with(tx.next.layout, id, tx.next.dir)
-	tx.books.put(int(n), emptyBook())
-	return n
-}
-
-// write puts windows in place of the known ones of their keys.
-func (tx *transaction) write(windows []scheduling.Window) {
-	bySchedule := slices.Clone(windows)
-	slices.SortStableFunc(bySchedule, func(a, b scheduling.Window) int {
-		return cmp.Compare(a.Key.Schedule, b.Key.Schedule)
-	})
-	for len(bySchedule) > 0 {
-		id, n := bySchedule[0].Key.Schedule, 1
-		for n < len(bySchedule) && bySchedule[n].Key.Schedule == id {
-			n++
-		}
-		tx.writeSchedule(tx.number(id), bySchedule[:n])
-		bySchedule = bySchedule[n:]
-	}
-}
-
-func (tx *transaction) writeSchedule(n int32, windows []scheduling.Window) {
-	old := tx.books.at(int(n))
-	p := &packer{source: tx.next.source.ID, in: tx.e.in, gens: tx.next.gens, known: tx.known(old, windows)}
-	made := make([]*window, 0, len(windows))
-	for _, w := range windows {
-		made = append(made, p.pack(w))
-	}
-	next, late := old.with(made)
-	tx.late += late
-	tx.put(n, old, next.pruned(tx.keep))
-}
-
-// known are the ids of the slots that the windows replace, so that those of
-// slots which stay need not be made again.
-func (tx *transaction) known(old *book, windows []scheduling.Window) map[string]pair {
-	known := map[string]pair{}
-	for _, in := range windows {
-		for _, w := range old.windows {
-			if w.day != in.Key.Day {
-				continue
-			}
-			for i := range w.slots {
-				id := w.nativeID(i)
-				known[id] = pair{tx.gens[id], w.offerID(i), w.slotID(i)}
-			}
-		}
-	}
-	return known
-}
-
-// put replaces a book, with all that hangs on it.
-func (tx *transaction) put(n int32, old, next *book) {
-	p := tx.next.layout.places[n]
-	tx.account(p, old, -1)
-	tx.account(p, next, 1)
-	tx.books.put(int(n), next)
-	tx.list(n, old, next)
-}
-
-// list notes which ids came and which went.
-func (tx *transaction) list(n int32, old, next *book) {
-	had := make(map[*window]bool, len(old.windows))
-	for _, w := range old.windows {
-		had[w] = true
-	}
-	if len(had) == 0 {
-		tx.listAll(n, next)
-		return
-	}
-	count := map[string]int{}
-	tally := func(w *window, by int) {
-		for i := range w.slots {
-			count[w.offerID(i)] += by
-			count[w.slotID(i)] += by
-		}
-	}
-	for _, w := range next.windows {
-		if had[w] {
-			delete(had, w)
-			continue
-		}
-		tally(w, 1)
-	}
-	for w := range had {
-		tally(w, -1)
-	}
-	for id, by := range count {
-		edit := idEdit{place: idPlace{tx.next.ids.hash(id), n}, remove: by < 0}
-		for range max(by, -by) {
-			tx.edits = append(tx.edits, edit)
-		}
-	}
-}
-
-// listAll notes every id of a book that was empty.
-func (tx *transaction) listAll(n int32, b *book) {
-	for _, w := range b.windows {
-		for i := range w.slots {
-			tx.edits = append(tx.edits,
-				idEdit{place: idPlace{tx.next.ids.hash(w.offerID(i)), n}},
-				idEdit{place: idPlace{tx.next.ids.hash(w.slotID(i)), n}})
-		}
-	}
-}
-
-// check notes that everything in the scope was confirmed.
-func (tx *transaction) check(check scheduling.Check) {
-	at := nanos(check.At)
-	if len(check.Scope.Schedules) == 0 {
-		tx.next.cover = tx.next.cover.with(check.Scope.Days, at, tx.keep)
-		return
-	}
-	for _, id := range check.Scope.Schedules {
-		n := int(tx.number(id))
-		b := *tx.books.at(n)
-		b.cover = b.cover.with(check.Scope.Days, at, tx.keep)
-		tx.books.put(n, &b)
-	}
-}
-
-// generations takes in which offers were used up. It gives back the windows
-// whose offers have other ids now.
-func (tx *transaction) generations(changed map[string]uint32) []scheduling.Window {
-	var again []scheduling.Window
-	var next map[string]uint32
-	for id, generation := range changed {
-		if generation <= tx.next.gens[id] {
-			continue
-		}
-		if next == nil {
-			next = make(map[string]uint32, len(tx.next.gens)+len(changed))
-			maps.Copy(next, tx.next.gens)
-		}
-		next[id] = generation
-		again = append(again, tx.holding(id)...)
-	}
-	if next == nil {
-		return nil
-	}
-	tx.next.gens = next
-	return again
-}
-
-// holding is the windows that hold the slot of the source's id.
-func (tx *transaction) holding(id string) []scheduling.Window {
-	var found []scheduling.Window
-	ours := scheduling.ResourceID(tx.next.source.ID, scheduling.KindSlot, id)
-	tx.next.ids.schedules(ours, func(n int32) bool {
-		for _, w := range tx.books.at(int(n)).windows {
-			for i := range w.slots {
-				if w.slotID(i) == ours {
-					found = append(found, w.unpack(tx.next.layout.places[n].id, tx.e.in.sets))
-					break
-				}
-			}
-		}
-		return true
-	})
-	return found
 }
