@@ -1,0 +1,436 @@
+package prefetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"slotgate/scheduling"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errDown = errors.New("connection refused")
+
+// memory is a store and a leaser in memory: the twin of the real ones for tests
+// of the loop.
+type memory struct {
+	mu       sync.Mutex
+	down     bool
+	life     int
+	counters map[scheduling.SourceID]uint64
+	windows  map[scheduling.SourceID]map[scheduling.WindowKey]scheduling.Window
+	dirs     map[scheduling.SourceID]scheduling.Directory
+	statuses map[scheduling.SourceID]scheduling.Status
+	history  []scheduling.Status
+	dropped  []scheduling.Day
+	leases   map[scheduling.SourceID]*memoryLease
+	replaced []scheduling.Fetched
+	puts     int // whole directories
+}
+
+func newMemory() *memory {
+	m := &memory{}
+	m.wipe()
+	return m
+}
+
+// wipe is a Redis that came back empty.
+func (m *memory) wipe() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.life++
+	m.counters = map[scheduling.SourceID]uint64{}
+	m.windows = map[scheduling.SourceID]map[scheduling.WindowKey]scheduling.Window{}
+	m.dirs = map[scheduling.SourceID]scheduling.Directory{}
+	m.statuses = map[scheduling.SourceID]scheduling.Status{}
+	if m.leases == nil {
+		m.leases = map[scheduling.SourceID]*memoryLease{}
+	}
+}
+
+func (m *memory) setDown(down bool) {
+	m.mu.Lock()
+	m.down = down
+	m.mu.Unlock()
+}
+
+// lock fails while the store is down.
+func (m *memory) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	if m.down {
+		m.mu.Unlock()
+		return errDown
+	}
+	return nil
+}
+
+func (m *memory) Begin(ctx context.Context, source scheduling.SourceID) (uint64, error) {
+	if err := m.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	m.counters[source]++
+	return m.counters[source], nil
+}
+
+func (m *memory) Known(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) (int, error) {
+	if err := m.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	n := 0
+	for key, window := range m.windows[source] {
+		if scope.Covers(key) {
+			n += len(window.Slots)
+		}
+	}
+	return n, nil
+}
+
+func (m *memory) Replace(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, got scheduling.Fetched) (scheduling.Replaced, error) {
+	if err := m.lock(ctx); err != nil {
+		return scheduling.Replaced{}, err
+	}
+	defer m.mu.Unlock()
+	if !got.Complete {
+		panic("an incomplete answer was put in place")
+	}
+	m.replaced = append(m.replaced, got)
+	var did scheduling.Replaced
+	if m.windows[source] == nil {
+		m.windows[source] = map[scheduling.WindowKey]scheduling.Window{}
+	}
+	for key := range m.windows[source] {
+		if _, kept := got.Windows[key]; got.Scope.Covers(key) && !kept {
+			delete(m.windows[source], key)
+			did.Removed++
+		}
+	}
+	for key, slots := range got.Windows {
+		if !got.Scope.Covers(key) {
+			panic("a window outside of the scope was put in place")
+		}
+		m.windows[source][key] = scheduling.Window{Key: key, Slots: slots, Fetch: fetch, Checked: at}
+		did.Written++
+		did.Slots += len(slots)
+	}
+	return did, nil
+}
+
+func (m *memory) DropBefore(ctx context.Context, source scheduling.SourceID, day scheduling.Day) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	m.dropped = append(m.dropped, day)
+	maps.DeleteFunc(m.windows[source], func(key scheduling.WindowKey, _ scheduling.Window) bool { return key.Day < day })
+	return nil
+}
+
+func (m *memory) PutDirectory(ctx context.Context, source scheduling.SourceID, dir scheduling.Directory) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	m.puts++
+	m.dirs[source] = dir
+	return nil
+}
+
+func (m *memory) MergeDirectory(ctx context.Context, source scheduling.SourceID, found scheduling.Directory) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	whole := scheduling.NewDirectory()
+	whole.Merge(m.dirs[source])
+	whole.Merge(found)
+	m.dirs[source] = whole
+	return nil
+}
+
+func (m *memory) Status(ctx context.Context, source scheduling.SourceID) (scheduling.Status, bool, error) {
+	if err := m.lock(ctx); err != nil {
+		return scheduling.Status{}, false, err
+	}
+	defer m.mu.Unlock()
+	status, ok := m.statuses[source]
+	return status, ok, nil
+}
+
+func (m *memory) PutStatus(ctx context.Context, status scheduling.Status) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	m.statuses[status.Source] = status
+	m.history = append(m.history, status)
+	return nil
+}
+
+func (m *memory) Epoch(ctx context.Context) (string, error) {
+	if err := m.lock(ctx); err != nil {
+		return "", err
+	}
+	defer m.mu.Unlock()
+	return fmt.Sprint("life ", m.life), nil
+}
+
+type memoryLease struct {
+	m      *memory
+	source scheduling.SourceID
+	ttl    time.Duration
+	until  time.Time
+	dead   bool // its worker was killed: it neither renews nor releases
+}
+
+func (m *memory) Lease(ctx context.Context, source scheduling.SourceID, ttl time.Duration) (scheduling.Lease, bool, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, false, err
+	}
+	defer m.mu.Unlock()
+	if held := m.leases[source]; held != nil && time.Now().Before(held.until) {
+		return nil, false, nil
+	}
+	lease := &memoryLease{m: m, source: source, ttl: ttl, until: time.Now().Add(ttl)}
+	m.leases[source] = lease
+	return lease, true, nil
+}
+
+func (l *memoryLease) Renew(ctx context.Context) error {
+	if err := l.m.lock(ctx); err != nil {
+		return err
+	}
+	defer l.m.mu.Unlock()
+	if l.dead || l.m.leases[l.source] != l || !time.Now().Before(l.until) {
+		return errors.New("lost")
+	}
+	l.until = time.Now().Add(l.ttl)
+	return nil
+}
+
+func (l *memoryLease) Release(ctx context.Context) error {
+	if err := l.m.lock(ctx); err != nil {
+		return err
+	}
+	defer l.m.mu.Unlock()
+	if !l.dead && l.m.leases[l.source] == l {
+		delete(l.m.leases, l.source)
+	}
+	return nil
+}
+
+// open counts the open slots of a source in the store.
+func (m *memory) open(source scheduling.SourceID) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, window := range m.windows[source] {
+		n += len(window.Slots)
+	}
+	return n
+}
+
+// puttings counts the answers that were put in place.
+func (m *memory) puttings() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.replaced)
+}
+
+func (m *memory) status(source scheduling.SourceID) scheduling.Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.statuses[source]
+}
+
+// ehr is a source in memory.
+type ehr struct {
+	mu        sync.Mutex
+	slots     map[scheduling.WindowKey][]scheduling.Slot
+	limit     int                          // an answer with more slots is cut; 0: never
+	alwaysCut bool                         // every answer is incomplete
+	took      time.Duration                // by every call
+	fetch     func(scheduling.Scope) error // what goes wrong
+	directory func() error
+	dir       scheduling.Directory
+
+	calls  []asked
+	dirs   []time.Time
+	inside int
+	most   int // calls at once
+}
+
+type asked struct {
+	scheduling.Scope
+	at time.Time
+}
+
+// newEHR has one slot a day on each of the schedules, from today on.
+func newEHR(days int, schedules ...string) *ehr {
+	e := &ehr{slots: map[scheduling.WindowKey][]scheduling.Slot{}, dir: scheduling.NewDirectory()}
+	today := scheduling.DayOf(time.Now(), time.UTC)
+	for _, schedule := range schedules {
+		e.dir.Schedules[schedule] = &scheduling.Schedule{ID: schedule}
+		for i := range days {
+			day := today + scheduling.Day(i)
+			start := day.Start(time.UTC).Add(9 * time.Hour)
+			e.slots[scheduling.WindowKey{Schedule: schedule, Day: day}] = []scheduling.Slot{{
+				ID: fmt.Sprint(schedule, "-", day), Schedule: schedule, Status: scheduling.SlotFree,
+				Start: start, End: start.Add(30 * time.Minute),
+			}}
+		}
+	}
+	return e
+}
+
+func (e *ehr) enter() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.inside++
+	e.most = max(e.most, e.inside)
+}
+
+func (e *ehr) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.inside--
+}
+
+func (e *ehr) work(ctx context.Context) error {
+	if e.took == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(e.took):
+		return nil
+	}
+}
+
+func (e *ehr) Directory(ctx context.Context) (scheduling.Directory, scheduling.Tally, error) {
+	e.enter()
+	defer e.leave()
+	e.mu.Lock()
+	e.dirs = append(e.dirs, time.Now())
+	fail := e.directory
+	e.mu.Unlock()
+	if fail != nil {
+		if err := fail(); err != nil {
+			return scheduling.Directory{}, nil, err
+		}
+	}
+	if err := e.work(ctx); err != nil {
+		return scheduling.Directory{}, nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dir, scheduling.Tally{scheduling.NoActor: 1}, nil
+}
+
+func (e *ehr) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.Fetched, error) {
+	e.enter()
+	defer e.leave()
+	e.mu.Lock()
+	e.calls = append(e.calls, asked{scope, time.Now()})
+	fail := e.fetch
+	e.mu.Unlock()
+	if fail != nil {
+		if err := fail(scope); err != nil {
+			return scheduling.Fetched{}, err
+		}
+	}
+	if err := e.work(ctx); err != nil {
+		return scheduling.Fetched{}, err
+	}
+	return e.answer(scope), nil
+}
+
+func (e *ehr) answer(scope scheduling.Scope) scheduling.Fetched {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	got := scheduling.Fetched{
+		Scope: scope, Complete: true, Windows: map[scheduling.WindowKey][]scheduling.Slot{},
+		Unusable: scheduling.Tally{scheduling.NoZone: 1}, Unmapped: scheduling.Tally{"specialty": 2},
+	}
+	for key, slots := range e.slots {
+		if scope.Covers(key) && len(slots) > 0 {
+			got.Windows[key] = slots
+		}
+	}
+	if e.alwaysCut {
+		got.Complete = false
+	}
+	if e.limit > 0 && got.Slots() > e.limit {
+		keys := slices.SortedFunc(maps.Keys(got.Windows), func(a, b scheduling.WindowKey) int { return int(a.Day - b.Day) })
+		for _, key := range keys[e.limit:] {
+			delete(got.Windows, key)
+		}
+		got.Complete, got.Cut = false, "more than the limit"
+	}
+	return got
+}
+
+func (e *ehr) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.calls)
+}
+
+// since are the calls from at on.
+func (e *ehr) since(at time.Time) []asked {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(e.calls, at, func(a asked, at time.Time) int { return a.at.Compare(at) })
+	return slices.Clone(e.calls[i:])
+}
+
+func (e *ehr) set(change func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change()
+}
+
+// options are those of a small source whose days are UTC's.
+func options(id scheduling.SourceID) Options {
+	return Options{
+		Source: scheduling.Source{ID: id, Zone: time.UTC}, Horizon: 27,
+		NearDays: 2, MiddleDays: 14,
+	}
+}
+
+// start runs a manager until the test ends or stop is called.
+func start(t *testing.T, store *memory, jobs ...Job) (m *Manager, stop func()) {
+	t.Helper()
+	return startWith(t, Deps{Writer: store, Leaser: store}, jobs...)
+}
+
+func startWith(t *testing.T, deps Deps, jobs ...Job) (m *Manager, stop func()) {
+	t.Helper()
+	if deps.Jitter == nil {
+		deps.Jitter = func() float64 { return 0.5 }
+	}
+	m = NewManager(deps, jobs)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := m.Run(ctx); err != nil {
+			t.Error("Run:", err)
+		}
+	})
+	stop = func() { cancel(); running.Wait() }
+	t.Cleanup(stop)
+	return m, stop
+}
