@@ -1,0 +1,206 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// assembler makes windows of records. It asks nobody and knows no clock: the
+// same records and directory give the same windows.
+type assembler struct {
+	source   scheduling.Source
+	scope    scheduling.Scope
+	resolver *scheduling.Resolver
+	codes    *codeMap
+
+	settings map[string]judged
+	twins    map[twinKey]int // how many there are, then which one is next
+	slots    map[string]scheduling.Slot
+	unusable scheduling.Tally
+	unmapped scheduling.Tally
+}
+
+// judged is what the directory says of a schedule.
+type judged struct {
+	zone   *time.Location
+	reason scheduling.Reason
+}
+
+// twinKey names slots that cannot be told apart by what is written: on the day
+// that has an hour twice, they are the first and the second of that hour.
+type twinKey struct{ schedule, start, end string }
+
+func newAssembler(source scheduling.Source, scope scheduling.Scope, resolver *scheduling.Resolver, codes *codeMap) *assembler {
+	return &assembler{
+		source: source, scope: scope, resolver: resolver, codes: codes,
+		settings: map[string]judged{}, twins: map[twinKey]int{}, slots: map[string]scheduling.Slot{},
+		unusable: scheduling.Tally{}, unmapped: scheduling.Tally{},
+	}
+}
+
+// windows judges every record and groups those that can be offered.
+func (a *assembler) windows(records []*record) map[scheduling.WindowKey][]scheduling.Slot {
+	a.countTwins(records)
+	for _, r := range records {
+		if reason := a.take(r); reason != "" {
+			a.unusable.Add(reason, 1)
+		}
+	}
+	slots := make([]scheduling.Slot, 0, len(a.slots))
+	for _, slot := range a.slots {
+		slots = append(slots, slot)
+	}
+	all := scheduling.Windows(slots, func(schedule string) *time.Location { return a.judge(schedule).zone })
+	for key := range all {
+		if !a.scope.Covers(key) {
+			delete(all, key)
+		}
+	}
+	return all
+}
+
+func (a *assembler) judge(schedule string) judged {
+	known, ok := a.settings[schedule]
+	if ok {
+		return known
+	}
+	known = judged{zone: a.source.Zone}
+	if schedule == "" {
+		known.reason = scheduling.NoSchedule
+	} else if setting, reason := a.resolver.Setting(schedule); reason != "" {
+		known.reason = reason
+	} else {
+		known.zone = setting.Zone
+	}
+	a.settings[schedule] = known
+	return known
+}
+
+// take judges one record; the reason is "" for one that is taken, or that is
+// nothing for us: not free, or outside the scope.
+func (a *assembler) take(r *record) scheduling.Reason {
+	switch {
+	case r.slot.Status != scheduling.SlotFree:
+		return statusReason(r.slot.Status)
+	case r.clash:
+		return scheduling.Conflicting
+	}
+	setting := a.judge(r.slot.Schedule)
+	from, to, err := a.times(r, setting.zone)
+	switch {
+	case errors.Is(err, errNoTime):
+		return scheduling.NoTime
+	case err != nil && setting.reason != "" && errors.Is(err, scheduling.ErrNoZone):
+		return setting.reason
+	case err != nil:
+		return scheduling.ReasonFor(err)
+	case !a.within(r, from, setting):
+		return ""
+	case setting.reason != "":
+		return setting.reason
+	}
+	slot := r.slot
+	slot.Start, slot.End = from, to
+	if slot.ID == "" {
+		slot.ID = virtualID(a.source.ID, r.actors, &slot)
+	}
+	if reason := slot.Usable(); reason != "" {
+		return reason
+	}
+	a.map2common(&slot)
+	a.slots[slot.ID] = slot
+	return ""
+}
+
+func statusReason(status scheduling.SlotStatus) scheduling.Reason {
+	switch status {
+	case scheduling.SlotBusy, scheduling.SlotUnavailable, scheduling.SlotTentative, scheduling.SlotError:
+		return ""
+	default:
+		return scheduling.UnknownStatus
+	}
+}
+
+// within tells whether the record is of the scope. What is not was not asked
+// for: servers answer with whole days, or with more.
+func (a *assembler) within(r *record, from time.Time, setting judged) bool {
+	zone := setting.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	if setting.reason != "" {
+		return a.scope.Days.Has(scheduling.DayOf(from, zone))
+	}
+	return a.scope.Covers(scheduling.WindowKey{Schedule: r.slot.Schedule, Day: scheduling.DayOf(from, zone)})
+}
+
+var errNoTime = errors.New("upstream: a slot without a start or an end")
+
+// times are the instants of a record at a place in zone.
+func (a *assembler) times(r *record, zone *time.Location) (from, to time.Time, err error) {
+	switch {
+	case r.timed():
+		return r.slot.Start, r.slot.End, nil
+	case r.start == "" || r.end == "":
+		return from, to, errNoTime
+	}
+	from, to, err = scheduling.ParsePeriod(r.start, r.end, zone)
+	if err != nil {
+		return from, to, err //nolint:wrapcheck // a sentinel of the domain
+	}
+	return a.occurrence(r, zone, from, to)
+}
+
+// countTwins finds the records that are written alike.
+func (a *assembler) countTwins(records []*record) {
+	for _, r := range records {
+		if r.start != "" && r.slot.Status == scheduling.SlotFree && !r.clash {
+			a.twins[twinKey{r.slot.Schedule, r.start, r.end}]++
+		}
+	}
+	for key, n := range a.twins {
+		if n < 2 {
+			delete(a.twins, key)
+		} else {
+			a.twins[key] = 0
+		}
+	}
+}
+
+// occurrence tells the first from the second of two slots that are written
+// alike (law 9). Alone, a time that occurs twice means the first, or what makes
+// the shorter period.
+func (a *assembler) occurrence(r *record, zone *time.Location, from, to time.Time) (time.Time, time.Time, error) {
+	key := twinKey{r.slot.Schedule, r.start, r.end}
+	nth, twin := a.twins[key]
+	if !twin {
+		return from, to, nil
+	}
+	stamp, err := scheduling.ParseStamp(r.start, zone)
+	if err != nil || stamp.Second.IsZero() {
+		return from, to, err //nolint:wrapcheck // a sentinel of the domain
+	}
+	a.twins[key]++
+	length := to.Sub(from)
+	from = stamp.First
+	if nth > 0 {
+		from = stamp.Second
+	}
+	return from, from.Add(length), nil
+}
+
+// map2common adds the common codings.
+func (a *assembler) map2common(slot *scheduling.Slot) {
+	if a.codes == nil {
+		return
+	}
+	slot.Specialty = a.codes.count(slot.Specialty, "specialty", a.unmapped)
+	slot.ServiceType = a.codes.count(slot.ServiceType, "service-type", a.unmapped)
+	slot.ServiceCategory = a.codes.count(slot.ServiceCategory, "service-category", a.unmapped)
+	if slot.AppointmentType != nil {
+		one := a.codes.count([]scheduling.Concept{*slot.AppointmentType}, "appointment-type", a.unmapped)
+		slot.AppointmentType = &one[0]
+	}
+}

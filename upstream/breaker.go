@@ -1,0 +1,87 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/sony/gobreaker/v2"
+
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// newBreaker makes the breaker of one lane. It opens on failures in a row: one
+// bad query among good ones must not close a source.
+func newBreaker(source scheduling.SourceID, l lane, limits Limits, changed func(open bool)) *gobreaker.CircuitBreaker[*answer] {
+	return gobreaker.NewCircuitBreaker[*answer](gobreaker.Settings{
+		Name:    string(source) + "/" + string(l),
+		Timeout: limits.BreakerOpen.Std(),
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			return counts.ConsecutiveFailures >= uint32(limits.BreakerFailures) //nolint:gosec // validated
+		},
+		IsSuccessful:  healthy,
+		IsExcluded:    neutral,
+		OnStateChange: func(_ string, _, to gobreaker.State) { changed(to != gobreaker.StateClosed) },
+	})
+}
+
+// healthy: the source answered, were it with a refusal.
+func healthy(err error) bool { return err == nil || !faultOf(err).hurt }
+
+// neutral says nothing of the source's health: a caller who went away, and
+// throttling, which is pressure and not failure.
+func neutral(err error) bool {
+	return errors.Is(err, context.Canceled) || scheduling.CodeOf(err) == scheduling.Throttled ||
+		errors.Is(err, context.DeadlineExceeded) && !faultOf(err).hurt
+}
+
+// broken refuses calls while the lane's breaker is open.
+func (s *stack) broken(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		a, err := s.breakers[c.lane].Execute(func() (*answer, error) { return next(ctx, c) })
+		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+			e := scheduling.Blame(scheduling.SourceDown, s.source, &fault{cause: err}, "the source failed too often just now and is left alone for a moment")
+			e.RetryAfter = s.limits.BreakerOpen.Std()
+			return nil, e
+		}
+		return a, err
+	}
+}
+
+// firstWait is before the first repeat; it doubles, with jitter.
+const firstWait = 200 * time.Millisecond
+
+// retried repeats a safe call that failed in passing. A wait that the source
+// asks for is honoured, or the call given up where that is too long.
+func (s *stack) retried(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		waits := backoff.NewExponentialBackOff()
+		waits.InitialInterval, waits.Multiplier = min(firstWait, s.limits.RetryWait.Std()), 2
+		waits.MaxInterval = s.limits.RetryWait.Std()
+		for try := 0; ; try++ {
+			a, err := next(ctx, c)
+			if err == nil || !faultOf(err).again || try >= *s.limits.Retries {
+				return a, err
+			}
+			wait := max(waits.NextBackOff(), scheduling.AsError(err).RetryAfter)
+			if wait > 2*s.limits.RetryWait.Std() || !sleep(ctx, wait) {
+				return a, err
+			}
+			s.metrics.retries.Inc()
+		}
+	}
+}
+
+// sleep waits, and is false when ctx ended before.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

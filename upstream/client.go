@@ -1,0 +1,190 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"slotgate/fhir"
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+	"slotgate/upstream/token"
+)
+
+// Client speaks to one source. It is safe for concurrent use.
+type Client struct {
+	opts     Options
+	source   scheduling.Source
+	base     *url.URL
+	rule     *regexp.Regexp // quirks.schedule_ref; nil: none
+	codes    *codeMap       // nil: none
+	dialect  dialect
+	send     sender
+	login    token.Source
+	breakers map[lane]*gobreaker.CircuitBreaker[*answer]
+	metrics  *sourceMetrics
+	log      *slog.Logger
+	now      func() time.Time
+	idle     func() // closes idle connections
+
+	known  *known
+	turn   chan struct{} // held by whoever reads the directory
+	loaded atomic.Bool   // it was read once
+}
+
+// newClient makes the client of valid options. base is the transport that
+// requests go through, nil for one of the client's own.
+func newClient(opts Options, deps Deps, m *sourceMetrics) (*Client, error) {
+	source := opts.Source()
+	base, err := url.Parse(source.Base)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: base: %w", err)
+	}
+	c := &Client{
+		opts: opts, source: source, base: base, dialect: newDialect(opts.Dialect), metrics: m,
+		log: deps.Logger, now: deps.Now, known: newKnown(), turn: make(chan struct{}, 1), idle: func() {},
+	}
+	if c.codes, err = loadCodes(string(opts.Codes)); err != nil {
+		return nil, within("codes", err)
+	}
+	if opts.Quirks.ScheduleRef != "" {
+		if c.rule, err = regexp.Compile(opts.Quirks.ScheduleRef); err != nil {
+			return nil, fmt.Errorf("upstream: schedule_ref: %w", err)
+		}
+	}
+	transport := deps.Transport
+	if transport == nil {
+		own := transportFor(opts.Limits)
+		transport, c.idle = own, own.CloseIdleConnections
+	}
+	return c, c.connect(deps, transport)
+}
+
+// connect builds the stack.
+func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
+	c.login, err = token.New(c.opts.Auth, token.Deps{
+		Base: c.source.Base, Transport: transport, Now: deps.Now, Timeout: c.opts.Limits.Timeout.Std(),
+	})
+	if err != nil {
+		return fmt.Errorf("upstream: auth: %w", err)
+	}
+	c.breakers = map[lane]*gobreaker.CircuitBreaker[*answer]{}
+	for _, l := range []lane{laneRead, lanePrefetch} {
+		c.breakers[l] = newBreaker(c.source.ID, l, c.opts.Limits, func(open bool) { c.breakerChanged(l, open) })
+		c.metrics.breaker(l, false)
+	}
+	c.send = newStack(&stack{
+		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
+		budget: newBudget(c.source.ID, c.opts.Limits), breakers: c.breakers, metrics: c.metrics,
+	}, &wire{
+		source: c.source.ID, client: newHTTPClient(c.base, transport), base: c.base,
+		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody,
+	})
+	return nil
+}
+
+// accept asks for one format and takes the other: some servers know only one.
+func accept(format string) string {
+	if format == "xml" {
+		return "application/fhir+xml, application/fhir+json;q=0.5"
+	}
+	return "application/fhir+json, application/fhir+xml;q=0.5"
+}
+
+func (c *Client) breakerChanged(l lane, open bool) {
+	c.metrics.breaker(l, open)
+	c.log.Info("breaker changed", "source", c.source.ID, "lane", l, "open", open)
+}
+
+// Source is the source as everybody else knows it.
+func (c *Client) Source() scheduling.Source { return c.source }
+
+// Options are what the client was made of.
+func (c *Client) Options() Options { return c.opts }
+
+// Breakers tells the state of each breaker: closed, half-open or open.
+func (c *Client) Breakers() map[string]string {
+	out := map[string]string{}
+	for l, b := range c.breakers {
+		out[string(l)] = b.State().String()
+	}
+	return out
+}
+
+// Close lets go of idle connections. Calls under way go on to their end.
+func (c *Client) Close() { c.idle() }
+
+// Login gets a token, as a call would. It does nothing at an open source.
+func (c *Client) Login(ctx context.Context) error {
+	if _, err := c.login.Token(ctx); err != nil {
+		return judgeLogin(ctx, c.source.ID, err)
+	}
+	return nil
+}
+
+// Metadata reads the source's CapabilityStatement.
+func (c *Client) Metadata(ctx context.Context) (*model.CapabilityStatement, error) {
+	res, err := c.readOne(ctx, "metadata", "metadata")
+	if err != nil {
+		return nil, err
+	}
+	statement, ok := res.(*model.CapabilityStatement)
+	if !ok {
+		return nil, scheduling.Blame(scheduling.SourceNonsense, c.source.ID, nil, "the source answers metadata with something else")
+	}
+	return statement, nil
+}
+
+// readOne reads one resource at a path below the base.
+func (c *Client) readOne(ctx context.Context, op, path string) (model.Resource, error) {
+	var res model.Resource
+	_, err := c.send(ctx, &call{
+		op: op, lane: laneRead, method: http.MethodGet, url: resolve(c.base, path, nil),
+		read: func(f fhir.Format, body []byte) (err error) {
+			res, err = fhir.Read(c.source.Release, f, body)
+			return err //nolint:wrapcheck // judged by the stack
+		},
+	})
+	return res, err
+}
+
+// zones are those in which the source's days are cut.
+func (c *Client) zones() []*time.Location { return c.known.directory().Zones(c.source.Zone) }
+
+// practitionersOf are whom these schedules bind; nil when one of them binds
+// somebody else, since the operations cannot ask for that.
+func (c *Client) practitionersOf(schedules []string) []string {
+	dir := c.known.directory()
+	found := map[string]bool{}
+	for _, id := range schedules {
+		schedule := dir.Schedules[id]
+		if schedule == nil {
+			return nil
+		}
+		before := len(found)
+		for _, actor := range schedule.Actors {
+			if actor.Kind == scheduling.KindPractitioner && actor.ID != "" {
+				found[actor.ID] = true
+			}
+		}
+		if len(found) == before && !bindsOneOf(schedule, found) {
+			return nil
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func bindsOneOf(schedule *scheduling.Schedule, practitioners map[string]bool) bool {
+	return slices.ContainsFunc(schedule.Actors, func(a scheduling.Actor) bool {
+		return a.Kind == scheduling.KindPractitioner && practitioners[a.ID]
+	})
+}

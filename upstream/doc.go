@@ -1,0 +1,26 @@
+// Package upstream speaks to the EHRs: one [Client] per source, made and found
+// through a [Registry].
+//
+// No two EHRs speak alike. A dialect (argonaut, slots) is a small type behind
+// one interface that knows which requests ask for open slots; [Quirks] bend it
+// to one EHR's habits, by configuration. What comes back goes through pure
+// functions: pages are gathered, references followed, times made instants,
+// codes mapped, and every record that cannot be offered is counted by reason.
+//
+//	Fetch -> dialect -> pages (a walk over next links) -> gathering
+//	      -> assembling with the directory -> windows of scheduling.Slot
+//
+// Every request passes one stack of wrappers, which stack.go lists from the
+// outermost to the wire: retry, breaker, budget, metrics, timeout, login,
+// judging of the answer, sending. A source is a foreign program: bodies are
+// capped (after decompression), pages are counted, paging links and redirects
+// to another origin are refused, and no text of its answers reaches an error, a
+// log or a metric.
+//
+// # Errors
+//
+// All errors are *scheduling.Error with the source's id and one of the codes
+// source-down, source-slow, source-refused, source-login, source-nonsense and
+// throttled. An answer that was read but is not whole is not an error: it comes
+// back with Complete false and the reason in Cut.
+package upstream

@@ -1,0 +1,106 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"slotgate/scheduling"
+)
+
+// metrics are kept for all sources together. No label holds a URL or a text
+// of a source.
+type metrics struct {
+	calls    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+	pages    *prometheus.CounterVec
+	retries  *prometheus.CounterVec
+	unusable *prometheus.CounterVec
+	breaker  *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "slotgate_upstream_" + name, Help: help}, append([]string{"source"}, labels...))
+	}
+	m := &metrics{
+		calls: counter("calls_total", "Calls sent to a source, by operation and outcome (ok or an error code).", "operation", "outcome"),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "slotgate_upstream_call_seconds",
+			Help:    "Time from sending a call to the end of its answer.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"source", "operation"}),
+		bytes:    counter("received_bytes_total", "Bytes of answers, decompressed.", "operation"),
+		pages:    counter("pages_total", "Pages of answers that were read.", "operation"),
+		retries:  counter("retries_total", "Calls that were repeated at once."),
+		unusable: counter("unusable_total", "Records of a source that cannot be used, by reason.", "reason"),
+		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
+		}, []string{"source", "lane"}),
+	}
+	return m, m.register(reg)
+}
+
+func (m *metrics) register(reg prometheus.Registerer) error {
+	if reg == nil {
+		return nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.breaker} {
+		errs = append(errs, reg.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// sourceMetrics are those of one source.
+type sourceMetrics struct {
+	all     *metrics
+	source  string
+	retries prometheus.Counter
+}
+
+func (m *metrics) of(source scheduling.SourceID) *sourceMetrics {
+	return &sourceMetrics{all: m, source: string(source), retries: m.retries.WithLabelValues(string(source))}
+}
+
+func (m *sourceMetrics) call(c *call, a *answer, err error, took time.Duration) {
+	outcome := "ok"
+	if err != nil {
+		outcome = string(scheduling.CodeOf(err))
+	}
+	m.all.calls.WithLabelValues(m.source, c.op, outcome).Inc()
+	m.all.duration.WithLabelValues(m.source, c.op).Observe(took.Seconds())
+	if a != nil {
+		m.all.bytes.WithLabelValues(m.source, c.op).Add(float64(len(a.body)))
+	}
+}
+
+func (m *sourceMetrics) page(op string) { m.all.pages.WithLabelValues(m.source, op).Inc() }
+
+func (m *sourceMetrics) unusable(tally scheduling.Tally) {
+	for reason, n := range tally {
+		m.all.unusable.WithLabelValues(m.source, string(reason)).Add(float64(n))
+	}
+}
+
+func (m *sourceMetrics) breaker(l lane, open bool) {
+	value := 0.0
+	if open {
+		value = 1
+	}
+	m.all.breaker.WithLabelValues(m.source, string(l)).Set(value)
+}
+
+// forget drops the source's series when it is no longer configured.
+func (m *sourceMetrics) forget() {
+	only := prometheus.Labels{"source": m.source}
+	m.all.calls.DeletePartialMatch(only)
+	m.all.duration.DeletePartialMatch(only)
+	m.all.bytes.DeletePartialMatch(only)
+	m.all.pages.DeletePartialMatch(only)
+	m.all.retries.DeletePartialMatch(only)
+	m.all.unusable.DeletePartialMatch(only)
+	m.all.breaker.DeletePartialMatch(only)
+}

@@ -1,0 +1,263 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"slotgate/config"
+	"slotgate/scheduling"
+	"slotgate/upstream/token"
+)
+
+// The dialects that can be configured.
+const (
+	Argonaut = "argonaut" // Slot/$prefetch and Appointment/$find (Argonaut Scheduling 1.0)
+	Slots    = "slots"    // plain FHIR: GET Slot, paged
+)
+
+// Options are one entry of `sources`.
+type Options struct {
+	// ID names the source everywhere: letters, digits, dots and hyphens.
+	ID scheduling.SourceID `yaml:"id"`
+	// Name is shown to people; default: the id.
+	Name string `yaml:"name"`
+	// Base is the FHIR base URL. Only its origin is ever spoken to.
+	Base string `yaml:"base"`
+	// Dialect is how the source speaks scheduling: argonaut or slots.
+	Dialect string `yaml:"dialect"`
+	// FHIR is the release: stu3 or r4; default: r4.
+	FHIR scheduling.Release `yaml:"fhir"`
+	// Timezone is the zone of times that come without an offset, and of places
+	// that do not tell theirs. Without one, such slots are counted, not offered.
+	Timezone config.Zone `yaml:"timezone"`
+	// Readonly: no holds or bookings; finding goes on.
+	Readonly bool `yaml:"readonly"`
+	// Prefetch is how often and how far the source is read.
+	Prefetch Prefetch `yaml:"prefetch"`
+	// Auth is how we log in.
+	Auth token.Options `yaml:"auth"`
+	// Limits keep us from being a burden to the source, and it to us.
+	Limits Limits `yaml:"limits"`
+	// Quirks bend the dialect.
+	Quirks Quirks `yaml:"quirks"`
+	// Codes is a file that maps the source's own codes to common ones: CSV
+	// (system,code,common_system,common_code,display) or a FHIR ConceptMap.
+	Codes config.Path `yaml:"codes"`
+}
+
+// Prefetch are the keys of a source that the prefetch follows. They stand here
+// since they are one section of the source; the prefetch has its own checks.
+type Prefetch struct {
+	// Cron is the clock of the nearest days (robfig/cron, UTC, seconds
+	// allowed); default: @every 1m.
+	Cron string `yaml:"cron"`
+	// Horizon is how far ahead is read, in whole days; default: 60d.
+	Horizon config.Duration `yaml:"horizon"`
+	// MaxAge is how long offers stay that the source no longer confirms;
+	// default: 24h.
+	MaxAge config.Duration `yaml:"max_age"`
+	// StaleAfter is the age from which the source is told as stale; default: 15m.
+	StaleAfter config.Duration `yaml:"stale_after"`
+	// DaysPerCall is the largest scope of one fetch, in days; default: 14.
+	DaysPerCall int `yaml:"days_per_call"`
+	// Directory is how often who and what the source has is read anew;
+	// default: 24h.
+	Directory config.Duration `yaml:"directory"`
+}
+
+// Limits bound what one source may cost.
+type Limits struct {
+	Rate        float64 `yaml:"rate"`        // calls a second; default: 10
+	Concurrency int     `yaml:"concurrency"` // calls at once; default: 4
+	// Timeout is for one call, from sending to the last byte; default: 30s.
+	Timeout config.Duration `yaml:"timeout"`
+	// Retries is how often a read is tried again at once; default: 2.
+	Retries *int `yaml:"retries"`
+	// RetryWait is the longest wait before such a try, also where the source
+	// asks for one (Retry-After); default: 5s.
+	RetryWait config.Duration `yaml:"retry_wait"`
+	// MaxBody is the largest answer in bytes, decompressed; default: 32 MiB.
+	MaxBody int64 `yaml:"max_body"`
+	// MaxPages is the most pages of one search; default: 500.
+	MaxPages int `yaml:"max_pages"`
+	// MaxSlots is the most slots of one fetch; default: 200000.
+	MaxSlots int `yaml:"max_slots"`
+	// BreakerFailures in a row open the breaker; default: 5.
+	BreakerFailures int `yaml:"breaker_failures"`
+	// BreakerOpen is how long it then stays open; default: 5s.
+	BreakerOpen config.Duration `yaml:"breaker_open"`
+}
+
+// SetDefaults fills in what was not given.
+func (o *Options) SetDefaults() {
+	o.Auth.SetDefaults()
+	o.Prefetch.SetDefaults()
+	o.Limits.SetDefaults()
+	o.Quirks.SetDefaults()
+	setDefault(&o.FHIR, scheduling.R4)
+}
+
+// SetDefaults fills in what was not given.
+func (p *Prefetch) SetDefaults() {
+	setDefault(&p.Cron, "@every 1m")
+	setDefault(&p.Horizon, config.Duration(60*24*time.Hour))
+	setDefault(&p.MaxAge, config.Duration(24*time.Hour))
+	setDefault(&p.StaleAfter, config.Duration(15*time.Minute))
+	setDefault(&p.DaysPerCall, 14)
+	setDefault(&p.Directory, config.Duration(24*time.Hour))
+}
+
+// SetDefaults fills in what was not given.
+func (l *Limits) SetDefaults() {
+	setDefault(&l.Rate, 10)
+	setDefault(&l.Concurrency, 4)
+	setDefault(&l.Timeout, config.Duration(30*time.Second))
+	if l.Retries == nil {
+		l.Retries = new(int)
+		*l.Retries = 2
+	}
+	setDefault(&l.RetryWait, config.Duration(5*time.Second))
+	setDefault(&l.MaxBody, 32<<20)
+	setDefault(&l.MaxPages, 500)
+	setDefault(&l.MaxSlots, 200_000)
+	setDefault(&l.BreakerFailures, 5)
+	setDefault(&l.BreakerOpen, config.Duration(5*time.Second))
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+var sourceID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
+
+// Validate tells everything that is wrong. Each message begins with the key.
+func (o *Options) Validate() error {
+	return errors.Join(
+		need("id", sourceID.MatchString(string(o.ID)), "is %q; write 1 to 64 letters, digits, dots or hyphens", o.ID),
+		o.checkBase(),
+		o.checkDialect(),
+		need("fhir", o.FHIR.Valid(), "unknown release %q; write stu3 or r4", o.FHIR),
+		within("auth", o.Auth.Validate()),
+		within("prefetch", o.Prefetch.Validate()),
+		within("limits", o.Limits.Validate()),
+		within("quirks", o.Quirks.Validate()),
+		o.checkCodes(),
+	)
+}
+
+func (o *Options) checkBase() error {
+	if o.Base == "" {
+		return errors.New("base: is missing; write the source's FHIR base URL")
+	}
+	u, err := url.Parse(o.Base)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("base: is not an http or https URL; write one such as https://ehr.example.org/fhir")
+	case u.User != nil:
+		return errors.New("base: holds a user or password; put credentials into auth")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("base: has a query or fragment; write the FHIR base URL alone")
+	}
+	return nil
+}
+
+func (o *Options) checkDialect() error {
+	switch o.Dialect {
+	case Argonaut, Slots:
+		return nil
+	case "links", "ihe", "epic":
+		return fmt.Errorf("dialect: dialect %q is not supported by this version; use argonaut or slots", o.Dialect)
+	case "":
+		return errors.New("dialect: is missing; write argonaut or slots")
+	default:
+		return fmt.Errorf("dialect: unknown dialect %q; write argonaut or slots", o.Dialect)
+	}
+}
+
+func (o *Options) checkCodes() error {
+	if o.Codes == "" {
+		return nil
+	}
+	_, err := loadCodes(string(o.Codes))
+	return within("codes", err)
+}
+
+// Validate tells everything that is wrong. Each message begins with the key.
+func (p *Prefetch) Validate() error {
+	day := config.Duration(24 * time.Hour)
+	return errors.Join(
+		need("cron", strings.TrimSpace(p.Cron) != "", "is empty; write a schedule such as @every 1m"),
+		need("horizon", p.Horizon >= day && p.Horizon <= 730*day && p.Horizon%day == 0, "is %v; write whole days from 1d to 730d", p.Horizon),
+		need("max_age", p.MaxAge > 0, "is %v; write a duration such as 24h", p.MaxAge),
+		need("stale_after", p.StaleAfter > 0 && p.StaleAfter <= p.MaxAge, "is %v; write a duration up to max_age", p.StaleAfter),
+		need("days_per_call", p.DaysPerCall >= 1, "is %d; write 1 or more", p.DaysPerCall),
+		need("directory", p.Directory >= config.Duration(time.Minute), "is %v; write 1m or more", p.Directory),
+	)
+}
+
+// Validate tells everything that is wrong. Each message begins with the key.
+func (l *Limits) Validate() error {
+	return errors.Join(
+		need("rate", l.Rate > 0 && l.Rate <= 10_000, "is %v; write calls a second, above 0", l.Rate),
+		need("concurrency", l.Concurrency >= 1 && l.Concurrency <= 1000, "is %d; write 1 to 1000", l.Concurrency),
+		need("timeout", l.Timeout > 0, "is %v; write a duration such as 30s", l.Timeout),
+		need("retries", l.Retries == nil || *l.Retries >= 0 && *l.Retries <= 10, "write 0 to 10"),
+		need("retry_wait", l.RetryWait > 0, "is %v; write a duration such as 5s", l.RetryWait),
+		need("max_body", l.MaxBody >= 1024 && l.MaxBody <= 1<<30, "is %d; write bytes, 1024 to 1073741824", l.MaxBody),
+		need("max_pages", l.MaxPages >= 1, "is %d; write 1 or more", l.MaxPages),
+		need("max_slots", l.MaxSlots >= 1, "is %d; write 1 or more", l.MaxSlots),
+		need("breaker_failures", l.BreakerFailures >= 1, "is %d; write 1 or more", l.BreakerFailures),
+		need("breaker_open", l.BreakerOpen > 0, "is %v; write a duration such as 5s", l.BreakerOpen),
+	)
+}
+
+// need is an error about a key unless ok.
+func need(key string, ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(key+": "+format, args...)
+}
+
+// within puts the errors of a section under its key, each by itself.
+func within(section string, err error) error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return config.At(section, "%w", err)
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, within(section, one))
+	}
+	return errors.Join(all...)
+}
+
+// Source is the source as everybody else knows it.
+func (o *Options) Source() scheduling.Source {
+	name := o.Name
+	if name == "" {
+		name = string(o.ID)
+	}
+	return scheduling.Source{
+		ID:         o.ID,
+		Name:       name,
+		Base:       strings.TrimRight(o.Base, "/"),
+		Dialect:    o.Dialect,
+		Release:    o.FHIR,
+		Zone:       o.Timezone.Location,
+		Readonly:   o.Readonly,
+		MaxAge:     o.Prefetch.MaxAge.Std(),
+		StaleAfter: o.Prefetch.StaleAfter.Std(),
+		Horizon:    int(o.Prefetch.Horizon.Std() / (24 * time.Hour)),
+	}
+}

@@ -1,0 +1,104 @@
+package upstream
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"slotgate/scheduling"
+)
+
+// Deps is what the clients need from outside. The zero value works.
+type Deps struct {
+	// Logger gets what operators should know; nil: nothing is logged.
+	Logger *slog.Logger
+	// Registerer gets the metrics; nil: nobody does.
+	Registerer prometheus.Registerer
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Transport carries all requests; nil: one pool of connections per source.
+	Transport http.RoundTripper
+	// UserAgent is what the EHRs see of us; default: slotgate.
+	UserAgent string
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.UserAgent == "" {
+		d.UserAgent = "slotgate"
+	}
+	return d
+}
+
+// Registry holds one client per source.
+type Registry struct {
+	order   []scheduling.SourceID
+	clients map[scheduling.SourceID]*Client
+}
+
+// NewRegistry makes the clients. Options need not have their defaults yet; they
+// are validated, and two sources of one id are refused.
+func NewRegistry(sources []Options, deps Deps) (*Registry, error) {
+	deps = deps.withDefaults()
+	all, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: metrics: %w", err)
+	}
+	r := &Registry{clients: map[scheduling.SourceID]*Client{}}
+	for _, opts := range sources {
+		opts.SetDefaults()
+		if err = opts.Validate(); err != nil {
+			return nil, fmt.Errorf("upstream: source %q: %w", opts.ID, err)
+		}
+		if r.clients[opts.ID] != nil {
+			return nil, fmt.Errorf("upstream: two sources have the id %q", opts.ID)
+		}
+		client, err := newClient(opts, deps, all.of(opts.ID))
+		if err != nil {
+			return nil, fmt.Errorf("upstream: source %q: %w", opts.ID, err)
+		}
+		r.order = append(r.order, opts.ID)
+		r.clients[opts.ID] = client
+	}
+	return r, nil
+}
+
+// Get finds a source's client.
+func (r *Registry) Get(id scheduling.SourceID) (*Client, bool) {
+	c, ok := r.clients[id]
+	return c, ok
+}
+
+// Clients are all clients in the order of the configuration.
+func (r *Registry) Clients() []*Client {
+	out := make([]*Client, len(r.order))
+	for i, id := range r.order {
+		out[i] = r.clients[id]
+	}
+	return out
+}
+
+// Sources are all sources in the order of the configuration.
+func (r *Registry) Sources() []scheduling.Source {
+	out := make([]scheduling.Source, len(r.order))
+	for i, id := range r.order {
+		out[i] = r.clients[id].Source()
+	}
+	return out
+}
+
+// Close lets go of what the clients hold and of their metrics.
+func (r *Registry) Close() {
+	for _, c := range r.clients {
+		c.Close()
+		c.metrics.forget()
+	}
+}

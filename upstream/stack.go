@@ -1,0 +1,161 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"slotgate/fhir"
+	"slotgate/scheduling"
+	"slotgate/upstream/token"
+)
+
+// stack is what every call to one source passes.
+type stack struct {
+	source   scheduling.SourceID
+	limits   Limits
+	now      func() time.Time
+	login    token.Source
+	budget   *budget
+	breakers map[lane]*gobreaker.CircuitBreaker[*answer]
+	metrics  *sourceMetrics
+}
+
+// newStack reads from the wire outwards. The order matters:
+//   - a try that the breaker or the budget refuses is not sent, and so neither
+//     timed nor counted as a call;
+//   - waiting for the budget is not part of the timeout;
+//   - the breaker sees each try by itself, with the answer already read.
+func newStack(s *stack, w *wire) sender {
+	send := w.send
+	send = s.judged(send)   // status and body become an error of ours
+	send = s.loggedIn(send) // a token, renewed once where it is refused
+	send = s.timed(send)    // limits.timeout
+	send = s.observed(send) // metrics
+	send = s.budgeted(send) // limits.rate, limits.concurrency, and the pause that the source asked for
+	send = s.broken(send)   // a breaker per lane
+	return s.retried(send)  // limits.retries
+}
+
+// judged turns every answer that is not good into an error.
+func (s *stack) judged(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		a, err := next(ctx, c)
+		if err != nil {
+			return nil, err // timed knows whose the fault is
+		}
+		if err = judgeStatus(s.source, a, s.now()); err != nil {
+			return a, err
+		}
+		if c.read == nil {
+			return a, nil
+		}
+		if err = c.read(formatOf(a), a.body); err != nil {
+			return a, judgeBody(s.source, err)
+		}
+		return a, nil
+	}
+}
+
+// formatOf is the format that the body looks like. The header is asked only
+// when the body leaves it open: servers send XML as text/plain, and JSON as
+// text/html.
+func formatOf(a *answer) fhir.Format {
+	for _, c := range a.body {
+		switch c {
+		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
+		case '<':
+			return fhir.XML
+		case '{':
+			return fhir.JSON
+		default:
+			f, _ := fhir.FormatOf(a.header.Get("Content-Type"))
+			return f
+		}
+	}
+	return fhir.JSON
+}
+
+// loggedIn gives the call its token.
+func (s *stack) loggedIn(next sender) sender {
+	try := func(ctx context.Context, c *call) (*answer, string, error) {
+		bearer, err := s.login.Token(ctx)
+		if err != nil {
+			return nil, "", judgeLogin(ctx, s.source, err)
+		}
+		with := *c
+		with.bearer = bearer
+		a, err := next(ctx, &with)
+		return a, bearer, err
+	}
+	return func(ctx context.Context, c *call) (*answer, error) {
+		a, bearer, err := try(ctx, c)
+		if refusedAs(err, http.StatusUnauthorized) && s.login.Refused(bearer) {
+			a, _, err = try(ctx, c)
+		}
+		return a, err
+	}
+}
+
+// timed bounds one try, from its token to the last byte of its answer.
+func (s *stack) timed(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		within, cancel := context.WithTimeout(ctx, s.limits.Timeout.Std())
+		defer cancel()
+		a, err := next(within, c)
+		if err == nil || scheduling.CodeOf(err) != scheduling.Internal {
+			return a, err
+		}
+		if within.Err() != nil && ctx.Err() == nil {
+			err = context.DeadlineExceeded
+		}
+		return nil, judgeTransport(ctx, s.source, err)
+	}
+}
+
+// observed counts and times what is really sent.
+func (s *stack) observed(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		began := time.Now()
+		a, err := next(ctx, c)
+		s.metrics.call(c, a, err, time.Since(began))
+		return a, err
+	}
+}
+
+// budgeted waits for the source's budget, and heeds its wish for a pause.
+func (s *stack) budgeted(next sender) sender {
+	return func(ctx context.Context, c *call) (*answer, error) {
+		if err := s.budget.enter(ctx, s.now()); err != nil {
+			return nil, err
+		}
+		defer s.budget.leave()
+		a, err := next(ctx, c)
+		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 {
+			s.budget.pause(s.now().Add(wait.RetryAfter))
+		}
+		return a, err
+	}
+}
+
+// transportFor is a connection pool of the source's own, so that one that hangs
+// holds no connection that others wait for.
+func transportFor(limits Limits) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented to be one
+	t.MaxIdleConnsPerHost = limits.Concurrency
+	t.MaxConnsPerHost = limits.Concurrency + 2 // reads and logins besides
+	t.MaxResponseHeaderBytes = 1 << 20
+	return t
+}
+
+// resolve finds a path and query below the base.
+func resolve(base *url.URL, path string, query url.Values) *url.URL {
+	u := *base
+	u.Path = base.Path + "/" + path
+	u.RawPath = ""
+	u.RawQuery = query.Encode()
+	return &u
+}

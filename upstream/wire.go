@@ -1,0 +1,154 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"slotgate/fhir"
+	"slotgate/scheduling"
+)
+
+// lane is the class of a call: each has its own breaker, so that a source whose
+// searches hang can still be read by id, and the other way round.
+type lane string
+
+const (
+	laneRead     lane = "read"     // small reads: one resource, metadata
+	lanePrefetch lane = "prefetch" // slots and the directory, whole
+)
+
+// call is one request to a source. All calls of this file are safe: they
+// change nothing there and may be repeated.
+type call struct {
+	op     string // for metrics: metadata, directory, slots, prefetch, find, read
+	lane   lane
+	method string
+	url    *url.URL
+	body   []byte
+	kind   string // Content-Type of body
+	fresh  bool   // the answer must not come from a cache on the way
+	// read decodes the answer. It runs within the stack, since an answer that
+	// cannot be read counts against the source.
+	read func(f fhir.Format, body []byte) error
+
+	bearer string // set by the login wrapper
+}
+
+// answer is what came back, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// sender sends a call; wrappers make senders of senders.
+type sender func(ctx context.Context, c *call) (*answer, error)
+
+// wire is the innermost sender.
+type wire struct {
+	source scheduling.SourceID
+	client *http.Client
+	base   *url.URL
+	accept string
+	agent  string
+	max    int64
+}
+
+var (
+	errOtherOrigin = errors.New("upstream: another origin")
+	errRedirects   = errors.New("upstream: too many redirects")
+	errTooLarge    = errors.New("upstream: the body is larger than max_body")
+	errPaused      = errors.New("upstream: the source asked for a pause")
+)
+
+const maxRedirects = 5
+
+// newHTTPClient follows redirects within the origin only (law 11). The token
+// would go along to wherever a redirect leads.
+func newHTTPClient(base *url.URL, transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport: transport,
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			switch {
+			case !sameOrigin(base, req.URL):
+				return errOtherOrigin
+			case len(via) > maxRedirects, req.Method != via[0].Method:
+				return errRedirects
+			default:
+				return nil
+			}
+		},
+	}
+}
+
+// sameOrigin compares scheme, host and port (RFC 6454).
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	default:
+		return "80"
+	}
+}
+
+// send is the sender itself. Its errors are those of net/http, without the
+// address, or one of those above.
+func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
+	if !sameOrigin(w.base, c.url) {
+		return nil, errOtherOrigin
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), bytes.NewReader(c.body))
+	if err != nil {
+		return nil, fmt.Errorf("upstream: request: %w", bare(err))
+	}
+	w.headers(req, c)
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, w.max+1))
+	switch {
+	case err != nil:
+		return nil, bare(err)
+	case int64(len(body)) > w.max:
+		return nil, errTooLarge
+	}
+	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+func (w *wire) headers(req *http.Request, c *call) {
+	req.Header.Set("Accept", w.accept)
+	req.Header.Set("User-Agent", w.agent)
+	if c.fresh {
+		req.Header.Set("Cache-Control", "no-cache")
+	}
+	if c.kind != "" {
+		req.Header.Set("Content-Type", c.kind)
+	}
+	if c.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+c.bearer)
+	}
+}
+
+// bare strips the address from an error of net/http: its query belongs into no
+// log.
+func bare(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
