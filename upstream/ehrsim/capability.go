@@ -32,7 +32,9 @@ func capability(o Options, f flavour, base string) object {
 				r = append(r, member{"operation", list{obj("name", op, "definition", url)}})
 			}
 		}
-		resources = append(resources, r)
+		if typ != "Appointment" || f.fhir == R4 { // STU3 wants an interaction, and $find is none
+			resources = append(resources, r)
+		}
 	}
 	acceptUnknown := ""
 	if f.fhir == STU3 {

@@ -1,6 +1,7 @@
 package ehrsim
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -181,4 +182,33 @@ func TestReadersAndTheControlAPIDoNotDisturbEachOther(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestTheEndOfTheContextEndsTheServer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	srv, err := New(Options{Practitioners: 1, Days: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.Start(ctx, "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.Start(ctx, "127.0.0.1:0"); err == nil {
+		t.Error("started twice")
+	}
+	cancel()
+	<-srv.served
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInfoTellsWhoIsSimulatedAndWhen(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{Name: "Napa Valley Health", FHIR: STU3, Practitioners: 2, Days: 3})
+	got := w.control(http.MethodGet, "", "")
+	if got["name"] != "Napa Valley Health" || got["fhir"] != "stu3" || got["base"] != w.base || got["now"] != "2026-02-02T09:00:00Z" || dig(got, "free") != float64(len(w.srv.Slots("free"))) {
+		t.Errorf("%v", got)
+	}
 }
