@@ -264,6 +264,10 @@ type ehr struct {
 	took      time.Duration                // by every call
 	fetch     func(scheduling.Scope) error // what goes wrong
 	directory func() error
+	act       func(*scheduling.Fetched) error // what goes wrong with an answer
+	perDay    time.Duration                   // of a scope, by every call
+	found     scheduling.Directory            // beside every answer
+	wider     bool                            // answers hold more than was asked for
 	dir       scheduling.Directory
 
 	calls  []asked
@@ -308,14 +312,14 @@ func (e *ehr) leave() {
 	e.inside--
 }
 
-func (e *ehr) work(ctx context.Context) error {
-	if e.took == 0 {
+func (e *ehr) work(ctx context.Context, took time.Duration) error {
+	if took == 0 {
 		return nil
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(e.took):
+	case <-time.After(took):
 		return nil
 	}
 }
@@ -332,7 +336,7 @@ func (e *ehr) Directory(ctx context.Context) (scheduling.Directory, scheduling.T
 			return scheduling.Directory{}, nil, err
 		}
 	}
-	if err := e.work(ctx); err != nil {
+	if err := e.work(ctx, e.took); err != nil {
 		return scheduling.Directory{}, nil, err
 	}
 	e.mu.Lock()
@@ -352,10 +356,14 @@ func (e *ehr) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.Fet
 			return scheduling.Fetched{}, err
 		}
 	}
-	if err := e.work(ctx); err != nil {
+	if err := e.work(ctx, e.took+e.perDay*time.Duration(scope.Days.Len())); err != nil {
 		return scheduling.Fetched{}, err
 	}
-	return e.answer(scope), nil
+	got := e.answer(scope)
+	if e.act != nil {
+		return got, e.act(&got)
+	}
+	return got, nil
 }
 
 func (e *ehr) answer(scope scheduling.Scope) scheduling.Fetched {
@@ -363,10 +371,10 @@ func (e *ehr) answer(scope scheduling.Scope) scheduling.Fetched {
 	defer e.mu.Unlock()
 	got := scheduling.Fetched{
 		Scope: scope, Complete: true, Windows: map[scheduling.WindowKey][]scheduling.Slot{},
-		Unusable: scheduling.Tally{scheduling.NoZone: 1}, Unmapped: scheduling.Tally{"specialty": 2},
+		Found: e.found, Unusable: scheduling.Tally{scheduling.NoZone: 1}, Unmapped: scheduling.Tally{"specialty": 2},
 	}
 	for key, slots := range e.slots {
-		if scope.Covers(key) && len(slots) > 0 {
+		if len(slots) > 0 && (scope.Covers(key) || e.wider) {
 			got.Windows[key] = slots
 		}
 	}
