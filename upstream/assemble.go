@@ -88,6 +88,9 @@ func (a *assembler) take(r *record) scheduling.Reason {
 		return scheduling.Conflicting
 	}
 	setting := a.judge(r.slot.Schedule)
+	if r.offered && r.slot.Schedule == "" {
+		setting.reason = scheduling.NoActor
+	}
 	from, to, err := a.times(r, setting.zone)
 	switch {
 	case errors.Is(err, errNoTime):

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -28,7 +29,8 @@ type Client struct {
 	rule     *regexp.Regexp // quirks.schedule_ref; nil: none
 	codes    *codeMap       // nil: none
 	dialect  dialect
-	send     sender
+	wire     *wire  // the innermost sender
+	send     sender // the whole stack
 	login    token.Source
 	breakers map[lane]*gobreaker.CircuitBreaker[*answer]
 	metrics  *sourceMetrics
@@ -82,13 +84,14 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 		c.breakers[l] = newBreaker(c.source.ID, l, c.opts.Limits, func(open bool) { c.breakerChanged(l, open) })
 		c.metrics.breaker(l, false)
 	}
+	c.wire = &wire{
+		client: newHTTPClient(c.base, transport), base: c.base,
+		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody,
+	}
 	c.send = newStack(&stack{
 		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
 		budget: newBudget(c.source.ID, c.opts.Limits), breakers: c.breakers, metrics: c.metrics,
-	}, &wire{
-		source: c.source.ID, client: newHTTPClient(c.base, transport), base: c.base,
-		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody,
-	})
+	}, c.wire)
 	return nil
 }
 
@@ -120,8 +123,43 @@ func (c *Client) Breakers() map[string]string {
 	return out
 }
 
+// Now is the client's clock.
+func (c *Client) Now() time.Time { return c.now() }
+
+// Way is how slots are asked for just now: slots, prefetch or find. An argonaut
+// source without $prefetch is found out by the first Fetch.
+func (c *Client) Way() string {
+	a, ok := c.dialect.(*argonaut)
+	switch {
+	case !ok:
+		return "slots"
+	case c.opts.Quirks.NoPrefetch || a.asksFind(c.now()):
+		return "find"
+	default:
+		return "prefetch"
+	}
+}
+
 // Close lets go of idle connections. Calls under way go on to their end.
-func (c *Client) Close() { c.idle() }
+func (c *Client) Close() error {
+	c.idle()
+	return nil
+}
+
+// Reach asks the source for anything at all, without a token: every answer of
+// an HTTP server will do.
+func (c *Client) Reach(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, c.opts.Limits.Timeout.Std())
+	defer cancel()
+	_, err := c.wire.send(within, &call{op: "reach", method: http.MethodGet, url: resolve(c.base, "metadata", nil)})
+	if err == nil || errors.Is(err, errTooLarge) {
+		return nil
+	}
+	if within.Err() != nil && ctx.Err() == nil {
+		err = context.DeadlineExceeded
+	}
+	return judgeTransport(ctx, c.source.ID, err)
+}
 
 // Login gets a token, as a call would. It does nothing at an open source.
 func (c *Client) Login(ctx context.Context) error {

@@ -17,8 +17,9 @@ type record struct {
 	// zone of the place; the slot's own are zero then.
 	start, end string
 	// actors of a proposed appointment, whose schedule nobody named.
-	actors []scheduling.Actor
-	clash  bool // the same id came with other times
+	actors  []scheduling.Actor
+	offered bool // a proposed appointment, not a Slot
+	clash   bool // the same id came with other times
 }
 
 // timed: the times came with offsets.
@@ -119,7 +120,7 @@ func (h *harvest) offer(in *model.Appointment, convert *fhir.Slots, links *refs)
 		h.tally.Add(scheduling.UnknownStatus, 1)
 		return
 	}
-	r := &record{start: in.Start, end: in.End}
+	r := &record{start: in.Start, end: in.End, offered: true}
 	r.slot, r.actors, _ = convert.Proposed(in)
 	if r.timed() {
 		r.start, r.end = "", ""

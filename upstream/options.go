@@ -62,7 +62,7 @@ type Prefetch struct {
 	MaxAge config.Duration `yaml:"max_age"`
 	// StaleAfter is the age from which the source is told as stale; default: 15m.
 	StaleAfter config.Duration `yaml:"stale_after"`
-	// DaysPerCall is the largest scope of one fetch, in days; default: 14.
+	// DaysPerCall is the largest scope of one fetch, in days; default: 7.
 	DaysPerCall int `yaml:"days_per_call"`
 	// Directory is how often who and what the source has is read anew;
 	// default: 24h.
@@ -107,7 +107,7 @@ func (p *Prefetch) SetDefaults() {
 	setDefault(&p.Horizon, config.Duration(60*24*time.Hour))
 	setDefault(&p.MaxAge, config.Duration(24*time.Hour))
 	setDefault(&p.StaleAfter, config.Duration(15*time.Minute))
-	setDefault(&p.DaysPerCall, 14)
+	setDefault(&p.DaysPerCall, 7)
 	setDefault(&p.Directory, config.Duration(24*time.Hour))
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -96,9 +97,11 @@ func (r *Registry) Sources() []scheduling.Source {
 }
 
 // Close lets go of what the clients hold and of their metrics.
-func (r *Registry) Close() {
+func (r *Registry) Close() error {
+	var errs []error
 	for _, c := range r.clients {
-		c.Close()
+		errs = append(errs, c.Close())
 		c.metrics.forget()
 	}
+	return errors.Join(errs...)
 }

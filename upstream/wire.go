@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"slotgate/fhir"
-	"slotgate/scheduling"
 )
 
 // lane is the class of a call: each has its own breaker, so that a source whose
@@ -52,7 +51,6 @@ type sender func(ctx context.Context, c *call) (*answer, error)
 
 // wire is the innermost sender.
 type wire struct {
-	source scheduling.SourceID
 	client *http.Client
 	base   *url.URL
 	accept string
