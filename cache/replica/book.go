@@ -18,6 +18,7 @@ type book struct {
 	runs  []run
 	count int      // slots
 	kinds []kind   // the different kinds of its slots
+	plain bool     // they say nothing of themselves
 	cover coverage // confirmations of this schedule by name
 	// unusable counts the slots that were not taken in; nil as a rule.
 	unusable scheduling.Tally
@@ -32,9 +33,10 @@ type kind struct{ specialty, serviceType int32 }
 
 // run is windows in order of time; upto[i] counts the slots before windows[i].
 type run struct {
-	windows []*window
-	upto    []int32
-	count   int
+	windows     []*window
+	upto        []int32
+	count       int
+	first, last int64 // when its first and its last slot begin
 }
 
 // emptyBook is the book of a schedule that has no windows.
@@ -64,6 +66,7 @@ func newBook(windows []*window, cover coverage) *book {
 		b.count += len(w.slots)
 		b.addKinds(w)
 	}
+	b.plain = len(b.kinds) == 1 && b.kinds[0] == kind{}
 	b.runs = runsOf(full)
 	return b
 }
@@ -79,7 +82,7 @@ func runsOf(full []*window) []run {
 next:
 	for _, w := range full {
 		for i := range runs {
-			if tail := runs[i].windows[len(runs[i].windows)-1]; tail.last() < w.first() {
+			if runs[i].last < w.first() {
 				runs[i].add(w)
 				continue next
 			}
@@ -92,6 +95,10 @@ next:
 }
 
 func (r *run) add(w *window) {
+	if r.count == 0 {
+		r.first = w.first()
+	}
+	r.last = w.last()
 	r.windows = append(r.windows, w)
 	r.upto = append(r.upto, int32(r.count))
 	r.count += len(w.slots)
@@ -115,6 +122,17 @@ func kindOf(x *extra) kind {
 		return kind{}
 	}
 	return kind{x.specialty, x.serviceType}
+}
+
+// window is that of the day, nil where there is none.
+func (b *book) window(day scheduling.Day) *window {
+	at, found := slices.BinarySearchFunc(b.windows, day, func(have *window, day scheduling.Day) int {
+		return cmp.Compare(have.day, day)
+	})
+	if !found {
+		return nil
+	}
+	return b.windows[at]
 }
 
 // with is the book with these windows in place of those of the same days. A
@@ -195,6 +213,18 @@ func (r *run) seek(start int64, id string) position {
 		return position{int32(low), 0}
 	}
 	return position{int32(low), int32(r.windows[low].seek(start, id))}
+}
+
+// within is the slots that begin in the period, from at to end.
+func (r *run) within(s span) (at, end position) {
+	end = position{int32(len(r.windows)), 0}
+	if s.from > r.first {
+		at = r.seek(s.from, "")
+	}
+	if s.to <= r.last {
+		end = r.seek(s.to, "")
+	}
+	return at, end
 }
 
 // before is the number of slots of the run before the position.

@@ -67,18 +67,55 @@ func spanOf(from, to time.Time) span {
 	return span{seconds(from), seconds(to)}
 }
 
-// newCriteria is false where nothing of the source can match.
-func newCriteria(st *state, q *scheduling.Query, now time.Time) (*criteria, bool) {
-	c := &criteria{st: st, query: q, spans: make([]span, len(st.layout.zones))}
-	for i, zone := range st.layout.zones {
-		c.spans[i] = spanOf(st.period(q, zone, now))
+// periods remembers the periods of one query: most places share a zone, and to
+// find where a day begins takes longer than to find a page of offers.
+type periods struct {
+	query *scheduling.Query
+	now   time.Time
+	known []period
+}
+
+type period struct {
+	zone     *time.Location
+	horizon  int
+	from, to time.Time
+}
+
+// of is the period for a place of the source in the zone.
+func (ps *periods) of(st *state, zone *time.Location) (from, to time.Time) {
+	for _, p := range ps.known {
+		if p.horizon == st.source.Horizon && sameZone(p.zone, zone) {
+			return p.from, p.to
+		}
 	}
+	from, to = st.period(ps.query, zone, ps.now)
+	ps.known = append(ps.known, period{zone, st.source.Horizon, from, to})
+	return from, to
+}
+
+// sameZone knows zones by their IANA names: each load makes another pointer.
+func sameZone(a, b *time.Location) bool {
+	return a == b || a.String() != "" && a.String() == b.String()
+}
+
+// newCriteria is false where nothing of the source can match.
+func newCriteria(st *state, ps *periods) (*criteria, bool) {
+	q := ps.query
+	c := &criteria{st: st, query: q}
+	who := c.people(q.Practitioners)
+	where := c.places(q.Locations) && c.placesByText(q.LocationText) && c.placesNear(q.Near)
+	if !who || !where || !c.organizationsOf(q.Organizations) {
+		return c, false
+	}
+	c.spans = make([]span, len(st.layout.zones))
+	for i, zone := range st.layout.zones {
+		c.spans[i] = spanOf(ps.of(st, zone))
+	}
+	now := ps.now
 	c.oldest, c.limited = st.oldest(now, q.MaxAge)
 	c.specialty = verdicts(q.Specialty, st.sets)
 	c.visitType = verdicts(q.VisitType, st.sets)
-	who := c.people(q.Practitioners)
-	where := c.places(q.Locations) && c.placesByText(q.LocationText) && c.placesNear(q.Near)
-	return c, who && where && c.organizationsOf(q.Organizations)
+	return c, true
 }
 
 func verdicts(tokens []scheduling.Token, sets [][]scheduling.Concept) []verdict {
@@ -270,6 +307,10 @@ func has(known []verdict, set int32, tokens []scheduling.Token, sets [][]schedul
 
 // share is how much of a book matches: all, none, or some of its kinds.
 func (c *criteria) share(b *book, p *place) (all, some bool) {
+	if b.plain {
+		all = c.takes(kind{}, p.kind)
+		return all, all
+	}
 	all = true
 	for _, k := range b.kinds {
 		if c.takes(k, p.kind) {

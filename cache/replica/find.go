@@ -28,7 +28,7 @@ func (r *Replica) find(q *scheduling.Query) (scheduling.Found, error) {
 		return scheduling.Found{}, err
 	}
 	now := r.opts.Now().UTC()
-	f := finder{query: q, now: now}
+	f := finder{query: q, now: now, periods: periods{query: q, now: now}}
 	if q.Count > 0 {
 		f.heads.want = q.Count + 1
 	}
@@ -53,13 +53,15 @@ type finder struct {
 	found    scheduling.Found
 	heads    soonest
 	from, to time.Time
-	sources  int
+	zones    int // that were widened over
+	periods  periods
+	cursor   cursor // of the run at hand
 }
 
 // source adds one source.
 func (f *finder) source(st *state) {
 	f.widen(st)
-	c, possible := newCriteria(st, f.query, f.now)
+	c, possible := newCriteria(st, &f.periods)
 	if possible {
 		c.candidates(func(n int) { f.schedule(c, n) })
 	}
@@ -75,19 +77,19 @@ func (f *finder) widen(st *state) {
 		zones = []*time.Location{time.UTC}
 	}
 	for _, zone := range zones {
-		from, to := st.period(f.query, zone, f.now)
-		if f.sources == 0 || from.Before(f.from) {
+		from, to := f.periods.of(st, zone)
+		if f.zones == 0 || from.Before(f.from) {
 			f.from = from
 		}
 		switch {
-		case f.sources == 0:
+		case f.zones == 0:
 			f.to = to
 		case to.IsZero() || f.to.IsZero():
 			f.to = time.Time{}
 		case to.After(f.to):
 			f.to = to
 		}
-		f.sources++
+		f.zones++
 	}
 }
 
@@ -103,35 +105,39 @@ func (f *finder) schedule(c *criteria, n int) {
 	}
 	sift := !all || c.limited && !b.fresh(c.oldest, c.st.cover)
 	for i := range b.runs {
-		f.run(cursor{c: c, place: p, book: b, run: &b.runs[i], sift: sift})
+		f.cursor = cursor{c: c, place: p, book: b, run: &b.runs[i], sift: sift}
+		f.run(&f.cursor)
 	}
 }
 
-func (f *finder) run(cur cursor) {
+// run counts what matches of a run, and puts its first forward.
+func (f *finder) run(cur *cursor) {
 	s := cur.c.spans[cur.place.zone]
 	if s.from >= s.to {
 		return
 	}
-	cur.at = cur.run.seek(s.from, "")
-	cur.end = cur.run.seek(s.to, "")
-	if s.to == forever {
-		cur.end = position{int32(len(cur.run.windows)), 0}
-	}
+	cur.at, cur.end = cur.run.within(s)
 	f.found.Total += cur.total()
-	if after := f.query.After; !after.IsZero() {
-		start, id := seconds(after.Start), after.ID
-		if after.Start.Nanosecond() > 0 {
-			id = ""
-		}
-		if at := cur.run.seek(start, id); cur.at.before(at) {
-			cur.at = at
-		}
-		if cur.end.before(cur.at) {
-			return
-		}
+	if f.heads.want == 0 || f.heads.outrun(cur.run.first) {
+		return
 	}
-	if f.heads.want > 0 && cur.settle() {
-		f.heads.offer(&cur)
+	cur.pass(f.query.After)
+	if cur.settle() {
+		f.heads.offer(cur)
+	}
+}
+
+// pass moves behind the query's cursor.
+func (cur *cursor) pass(after scheduling.Cursor) {
+	if after.IsZero() {
+		return
+	}
+	start, id := seconds(after.Start), after.ID
+	if after.Start.Nanosecond() > 0 {
+		id = "" // between two seconds: all of the later one come after
+	}
+	if at := cur.run.seek(start, id); cur.at.before(at) {
+		cur.at = at
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *surveyor) place(l *layout, id string, dir *directory) *place {
 
 func (l *layout) zoneNumber(zone *time.Location) int32 {
 	for i, known := range l.zones {
-		if known == zone || known.String() == zone.String() {
+		if sameZone(known, zone) {
 			return int32(i)
 		}
 	}

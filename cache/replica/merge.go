@@ -77,40 +77,53 @@ func (cur *cursor) before(other *cursor) bool {
 }
 
 // soonest keeps the cursors whose slots come first: with want slots to find, no
-// other can hold one of them. Its root is the last of those kept.
+// other can hold one of them. It is a heap whose root is the last of them.
 type soonest struct {
 	cursors []cursor
 	want    int
 }
 
-func (s *soonest) Len() int           { return len(s.cursors) }
-func (s *soonest) Less(i, j int) bool { return s.cursors[j].before(&s.cursors[i]) }
-func (s *soonest) Swap(i, j int)      { s.cursors[i], s.cursors[j] = s.cursors[j], s.cursors[i] }
-func (s *soonest) Push(x any)         { s.cursors = append(s.cursors, *x.(*cursor)) }
-func (s *soonest) Pop() any           { s.cursors = s.cursors[:len(s.cursors)-1]; return nil }
+// outrun tells whether a slot that begins at start surely comes too late.
+func (s *soonest) outrun(start int64) bool {
+	return len(s.cursors) == s.want && s.cursors[0].start < start
+}
 
 func (s *soonest) offer(cur *cursor) {
 	switch {
-	case s.want == 0:
 	case len(s.cursors) < s.want:
-		heap.Push(s, cur)
+		s.cursors = append(s.cursors, *cur)
+		s.up(len(s.cursors) - 1)
 	case cur.before(&s.cursors[0]):
 		s.cursors[0] = *cur
-		heap.Fix(s, 0)
+		s.down(0)
 	}
 }
 
-// merged takes slots from the cursors in order; its root is the first.
-type merged []*cursor
+func (s *soonest) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !s.cursors[parent].before(&s.cursors[i]) {
+			return
+		}
+		s.cursors[i], s.cursors[parent] = s.cursors[parent], s.cursors[i]
+		i = parent
+	}
+}
 
-func (m merged) Len() int           { return len(m) }
-func (m merged) Less(i, j int) bool { return m[i].before(m[j]) }
-func (m merged) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
-func (m *merged) Push(x any)        { *m = append(*m, x.(*cursor)) }
-func (m *merged) Pop() any {
-	last := (*m)[len(*m)-1]
-	*m = (*m)[:len(*m)-1]
-	return last
+func (s *soonest) down(i int) {
+	for {
+		last := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(s.cursors); child++ {
+			if s.cursors[last].before(&s.cursors[child]) {
+				last = child
+			}
+		}
+		if last == i {
+			return
+		}
+		s.cursors[i], s.cursors[last] = s.cursors[last], s.cursors[i]
+		i = last
+	}
 }
 
 // page is the first count slots of the cursors, and whether there are more.
@@ -120,6 +133,9 @@ func (s *soonest) page(count int) (hits []scheduling.Hit, more bool) {
 		m[i] = &s.cursors[i]
 	}
 	heap.Init(&m)
+	if len(m) > 0 {
+		hits = make([]scheduling.Hit, 0, min(count, pageRoom))
+	}
 	for len(m) > 0 {
 		if len(hits) == count {
 			return hits, true
@@ -132,4 +148,20 @@ func (s *soonest) page(count int) (hits []scheduling.Hit, more bool) {
 		}
 	}
 	return hits, false
+}
+
+// pageRoom is how many hits room is made for at once.
+const pageRoom = 32
+
+// merged takes slots from the cursors in order; its root is the first.
+type merged []*cursor
+
+func (m merged) Len() int           { return len(m) }
+func (m merged) Less(i, j int) bool { return m[i].before(m[j]) }
+func (m merged) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m *merged) Push(x any)        { *m = append(*m, x.(*cursor)) }
+func (m *merged) Pop() any {
+	last := (*m)[len(*m)-1]
+	*m = (*m)[:len(*m)-1]
+	return last
 }

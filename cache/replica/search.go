@@ -118,7 +118,7 @@ func (st *state) searchSlots(page *recordPage, now time.Time) {
 		Specialty: s.Specialty, Practitioners: s.Practitioners, Locations: s.Locations,
 		Organizations: s.Organizations, Sources: s.Sources,
 	}
-	c, possible := newCriteria(st, &q, now)
+	c, possible := newCriteria(st, &periods{query: &q, now: now})
 	if !possible {
 		return
 	}

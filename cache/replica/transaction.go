@@ -154,11 +154,15 @@ func (tx *transaction) list(n int32, old, next *book) {
 		}
 	}
 	for _, w := range next.windows {
-		if had[w] {
+		before := old.window(w.day)
+		switch {
+		case before == w:
 			delete(had, w)
-			continue
+		case before != nil && before.ids() == w.ids():
+			delete(had, before) // other texts or times, the same slots
+		default:
+			tally(w, 1)
 		}
-		tally(w, 1)
 	}
 	for w := range had {
 		tally(w, -1)

@@ -41,6 +41,9 @@ func (w *window) slotID(i int) string {
 	return w.arena[at : at+idLen]
 }
 
+// ids is all ids of ours in the window, as one text.
+func (w *window) ids() string { return w.arena[:2*idLen*len(w.slots)] }
+
 // textStart is where the texts of slot i begin in the arena.
 func (w *window) textStart(i int) uint32 {
 	if i == 0 {
