@@ -46,9 +46,25 @@ func unreadable(path string, err error) error {
 // Parse is [Load] for a text that is at hand. The name stands in errors, and relative paths within the text start at its
 // folder.
 func Parse(name string, data []byte, into any) error {
+	_, err := read(name, data, into)
+	return err
+}
+
+// Unwritten reads a config as [Parse] does and gives the paths of all keys that it does not write, such as
+// "sources[].limits.rate"; a key that one element of a list has counts as written for all. An example that shows every
+// key has none.
+func Unwritten(name string, data []byte, into any) ([]string, error) {
+	d, err := read(name, data, into)
+	if err != nil {
+		return nil, err
+	}
+	return d.unwritten(reflect.TypeOf(into).Elem())
+}
+
+func read(name string, data []byte, into any) (*decoder, error) {
 	root := reflect.ValueOf(into)
 	if root.Kind() != reflect.Pointer || root.IsNil() || root.Elem().Kind() != reflect.Struct {
-		return fmt.Errorf("config: needs a pointer to a struct, got %T", into)
+		return nil, fmt.Errorf("config: needs a pointer to a struct, got %T", into)
 	}
 	d := &decoder{
 		file:    name,
@@ -61,12 +77,12 @@ func Parse(name string, data []byte, into any) error {
 	}
 	doc, err := d.parse(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	setDefaults(root.Elem())
 	err = d.root(doc, root.Elem())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return d.validate(root.Elem(), "")
+	return d, d.validate(root.Elem(), "")
 }

@@ -285,3 +285,33 @@ func TestAtNamesAPathThroughSeveralSections(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAnExampleIsAskedWhichKeysItDoesNotShow(t *testing.T) {
+	t.Parallel()
+	text := `
+listen: a
+public_url: b
+redis: {url: c, embedded: false, dir: d}
+callers: []
+labels: {}
+codes: {}
+extra: {}
+level: low
+optional: {rate: 1}
+admin_token_file: good.secret
+sources:
+  - {id: napa, timezone: UTC, name: Napa, readonly: false, auth: {kind: none, token: abcd}}
+  - {id: sonoma, timezone: UTC, lag: 0, limits: {rate: 1, concurrency: 1}}
+`
+	got, err := config.Unwritten("testdata/inline.yml", []byte(text), &file{})
+	want := []string{
+		"redis.pool", "callers[].id", "callers[].trusted", "sources[].prefetch", "sources[].auth.client_secret", "optional.concurrency",
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	_, err = config.Unwritten("a.yml", []byte("lisen: a\n"), &file{})
+	if err == nil {
+		t.Error("a wrong example was taken")
+	}
+}
