@@ -54,6 +54,15 @@ func (c *checker) need(element string, there bool) {
 	}
 }
 
+// named tells whether a reference says anything.
+func named(ref *model.Reference) bool {
+	if ref == nil {
+		return false
+	}
+	return ref.Reference != "" || ref.Display != "" || len(ref.Extension) > 0 ||
+		(ref.Identifier != nil && ref.Identifier.Value != "")
+}
+
 // needText is need for a text of a resource: a primitive may have an extension
 // (`_element`) in the place of its value.
 func (c *checker) needText(base *model.Base, element, value string) {
@@ -105,6 +114,9 @@ func (c *checker) byType(res model.Resource) {
 		c.slot(r)
 	case *model.Schedule:
 		c.need("actor", len(r.Actor) > 0)
+		for i := range r.Actor {
+			c.need("actor", named(&r.Actor[i]))
+		}
 	case *model.Appointment:
 		c.appointment(r)
 	case *model.Bundle:
@@ -120,7 +132,7 @@ func (c *checker) byType(res model.Resource) {
 	case *model.Coverage:
 		if c.rel == scheduling.R4 {
 			c.needText(&r.Base, "status", r.Status)
-			c.need("beneficiary", r.Beneficiary != nil)
+			c.need("beneficiary", named(r.Beneficiary))
 			c.need("payor", len(r.Payor) > 0)
 		}
 	case *model.Subscription:

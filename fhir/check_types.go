@@ -6,7 +6,7 @@ import (
 )
 
 func (c *checker) slot(r *model.Slot) {
-	c.need("schedule", r.Schedule != nil)
+	c.need("schedule", named(r.Schedule))
 	c.needText(&r.Base, "status", r.Status)
 	c.needText(&r.Base, "start", r.Start)
 	c.needText(&r.Base, "end", r.End)
@@ -32,7 +32,7 @@ func (c *checker) appointment(r *model.Appointment) {
 			c.need("status", p.Status != "")
 			c.code("status", p.Status, "accepted", "declined", "tentative", "needs-action")
 			c.code("required", p.Required, "required", "optional", "information-only")
-			c.need("actor", p.Actor != nil || len(p.Type) > 0) // constraint app-1
+			c.need("actor", named(p.Actor) || len(p.Type) > 0) // constraint app-1
 		})
 	}
 }

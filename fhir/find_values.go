@@ -27,13 +27,15 @@ type value struct {
 
 // collect gathers all values. An empty one in a URL is none, as FHIR says.
 func (f *finder) collect(query url.Values, body *model.Parameters) error {
+	alternatives := 0
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		for _, text := range query[name] {
 			if text != "" {
 				f.values = append(f.values, value{name: name, text: text, inURL: true})
+				alternatives += strings.Count(text, ",")
 			}
 		}
-		if len(f.values) > f.opts.MaxValues {
+		if len(f.values)+alternatives > f.opts.MaxValues {
 			return tooMany()
 		}
 	}

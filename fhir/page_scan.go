@@ -85,8 +85,8 @@ func (r *pageReader) entry(cur *cursor) {
 			good = r.about(&out, string(name), cur.b[start:cur.i], cur.b[at:cur.i]) && good
 		}
 	}
-	if good && len(resource) > 0 && resource[0] == '{' {
-		good = r.resource(&out, resource)
+	if good && len(resource) > 0 && resource[0] != 'n' {
+		good = resource[0] == '{' && r.resource(&out, resource)
 	}
 	if !good {
 		r.broken()

@@ -49,8 +49,11 @@ func (w *xmlWriter) resource(def *typeDef, o *object, root bool) {
 }
 
 // element writes a complex element with its attributes.
+// FHIR has no empty elements: one whose members are all unknown is left out.
 func (w *xmlWriter) element(name string, def *typeDef, o *object) {
+	start := len(w.out)
 	w.raw("<", name)
+	named := len(w.out)
 	for _, a := range []string{"id", "url"} {
 		at, ok := def.byName[a]
 		if !ok || def.fields[at].kind != attribute {
@@ -60,8 +63,14 @@ func (w *xmlWriter) element(name string, def *typeDef, o *object) {
 			w.attribute(a, m.str)
 		}
 	}
+	bare := len(w.out) == named
 	w.raw(">")
+	opened := len(w.out)
 	w.elements(def, o)
+	if bare && len(w.out) == opened {
+		w.out = w.out[:start]
+		return
+	}
 	w.raw("</", name, ">")
 }
 
