@@ -50,11 +50,11 @@ func newBook(windows []*window, cover coverage) *book {
 		if len(w.slots) > 0 {
 			full = append(full, w)
 		}
-		if len(w.unusable) > 0 {
+		for _, slot := range w.unusable {
 			if b.unusable == nil {
 				b.unusable = scheduling.Tally{}
 			}
-			b.unusable.Merge(w.unusable)
+			b.unusable.Add(slot.Usable(), 1)
 		}
 	}
 	for i, w := range full {

@@ -76,7 +76,13 @@ func (x *idIndex) with(edits []idEdit) *idIndex {
 	next := x.grown(len(edits))
 	width := len(next.nodes)*nodeWidth - 1
 	slices.SortFunc(edits, func(a, b idEdit) int {
-		return int(a.place.hash)&width - int(b.place.hash)&width
+		if d := int(a.place.hash)&width - int(b.place.hash)&width; d != 0 || a.remove == b.remove {
+			return d
+		}
+		if b.remove {
+			return -1 // what one edit removes, another may have to add first
+		}
+		return 1
 	})
 	for _, edit := range edits {
 		if edit.remove {

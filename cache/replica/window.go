@@ -31,7 +31,7 @@ type window struct {
 	slots    []slot
 	arena    string // offer ids, slot ids (26 each), then the source's own
 	extras   []*extra
-	unusable scheduling.Tally // slots that were not taken in; nil as a rule
+	unusable []scheduling.Slot // those that can never be offered; nil as a rule
 }
 
 func (w *window) offerID(i int) string { return w.arena[i*idLen : (i+1)*idLen] }
@@ -86,7 +86,7 @@ func (w *window) slot(i int, schedule string, sets [][]scheduling.Concept) sched
 	return out
 }
 
-// unpack is the window as it came, but for slots that were not taken in.
+// unpack is the window as it came, but for slots that were not free.
 func (w *window) unpack(schedule string, sets [][]scheduling.Concept) scheduling.Window {
 	out := scheduling.Window{
 		Key:     scheduling.WindowKey{Schedule: schedule, Day: w.day},
@@ -97,6 +97,7 @@ func (w *window) unpack(schedule string, sets [][]scheduling.Concept) scheduling
 	for i := range w.slots {
 		out.Slots = append(out.Slots, w.slot(i, schedule, sets))
 	}
+	out.Slots = append(out.Slots, w.unusable...)
 	return out
 }
 
@@ -152,11 +153,8 @@ func (p *packer) pack(in scheduling.Window) *window {
 		if s.Status != "" && s.Status != scheduling.SlotFree {
 			continue // taken, and nobody's loss
 		}
-		if reason := s.Usable(); reason != "" {
-			if out.unusable == nil {
-				out.unusable = scheduling.Tally{}
-			}
-			out.unusable.Add(reason, 1)
+		if s.Usable() != "" {
+			out.unusable = append(out.unusable, *s)
 			continue
 		}
 		p.order = append(p.order, packed{s, p.ids(s.ID)})
