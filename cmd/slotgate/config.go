@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"slotgate/cache"
+	"slotgate/config"
+	"slotgate/gateway"
+	"slotgate/gateway/admin"
+	"slotgate/gateway/auth"
+	"slotgate/prefetch"
+	"slotgate/scheduling"
+	"slotgate/upstream"
+)
+
+// file is the whole configuration: the Options of every package, joined.
+type file struct {
+	Gateway gateway.Options    `yaml:",inline"`
+	Admin   admin.Options      `yaml:",inline"`
+	Auth    auth.Options       `yaml:",inline"`
+	Redis   cache.Options      `yaml:"redis"`
+	Sources []upstream.Options `yaml:"sources"`
+}
+
+// Validate checks what concerns more than one section.
+func (f *file) Validate() error {
+	if len(f.Sources) == 0 {
+		return config.At("sources", "is missing or empty; name at least one EHR")
+	}
+	seen := map[scheduling.SourceID]bool{}
+	for i, source := range f.Sources {
+		if seen[source.ID] {
+			return config.At(at("sources", i, "id"), "two sources have the id %q; give each its own", source.ID)
+		}
+		seen[source.ID] = true
+		if _, err := prefetch.ParseCron(source.Prefetch.Cron); err != nil {
+			return config.At(at("sources", i, "prefetch.cron"), "%v", err)
+		}
+	}
+	for i, caller := range f.Auth.Callers {
+		for _, id := range caller.Trusted {
+			if !seen[id] {
+				return config.At(at("callers", i, "trusted"), "names %q, which is no source; name one of sources", id)
+			}
+		}
+	}
+	return nil
+}
+
+// loadFile reads and checks the file at path. Its error leads to exit code 2.
+func loadFile(path string) (*file, error) {
+	f := &file{}
+	if err := config.Load(path, f); err != nil {
+		return nil, &wrongConfig{err}
+	}
+	return f, nil
+}
+
+// sources are the configured sources in the words of the domain.
+func (f *file) sources() []scheduling.Source {
+	list := make([]scheduling.Source, len(f.Sources))
+	for i, o := range f.Sources {
+		list[i] = o.Source()
+	}
+	return list
+}
+
+// jobs are the sources as prefetch works on them.
+func (f *file) jobs(registry *upstream.Registry) ([]prefetch.Job, error) {
+	var list []prefetch.Job
+	for _, o := range f.Sources {
+		client, ok := registry.Get(o.ID)
+		if !ok {
+			return nil, errors.New("a configured source has no client")
+		}
+		list = append(list, prefetch.Job{Fetcher: client, Options: prefetch.Options{
+			Source:         o.Source(),
+			Cron:           o.Prefetch.Cron,
+			Horizon:        prefetch.DayCount(o.Prefetch.Horizon.Std() / (24 * time.Hour)),
+			DaysPerScope:   prefetch.DayCount(o.Prefetch.DaysPerCall),
+			DirectoryEvery: o.Prefetch.Directory.Std(),
+		}})
+	}
+	return list, nil
+}
