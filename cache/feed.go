@@ -13,8 +13,9 @@ import (
 // Sink takes what a follower reads. Calls come one at a time, those of a source
 // in order. What is handed over may be shared and must not be changed.
 //
-// It has the same methods as the Sink of cache/replica.
-type Sink interface {
+// It is an alias, so that it is one type with the Sink of another package that
+// is written the same way.
+type Sink = interface {
 	// Load puts the source's whole state in place of what is known of it.
 	Load(source scheduling.SourceID, snapshot scheduling.Snapshot)
 	// Apply takes one step of the source's feed.

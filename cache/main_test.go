@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -19,7 +20,10 @@ import (
 	"slotgate/scheduling"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	cache.LogClientTo(slog.New(slog.DiscardHandler))
+	goleak.VerifyTestMain(m)
+}
 
 const source scheduling.SourceID = "napa"
 

@@ -108,3 +108,7 @@ func TestAnIncompleteAnswerReplacesNothing(t *testing.T) {
 		}
 	})
 }
+
+func isLost(err error) bool {
+	return errors.Is(err, cache.ErrDataLost) && scheduling.CodeOf(err) == scheduling.Internal
+}
