@@ -84,6 +84,8 @@ func fetch(t *testing.T, c *Client, scope scheduling.Scope) scheduling.Fetched {
 	return got
 }
 
+func secret(text string) config.Secret { return config.NewSecret(text) }
+
 func zone(t *testing.T, name string) *time.Location {
 	t.Helper()
 	z, err := time.LoadLocation(name)
