@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,4 +192,12 @@ func TestAnExampleThatEndsAMonthAfterItStartsIsReadButCannotBeOffered(t *testing
 	if reasons[scheduling.TooLong] != 1 || reasons.Total() < 2 || reasons[""] != reasons.Total()-1 {
 		t.Errorf("%v", reasons)
 	}
+}
+
+// replaceAll puts names in the places that a text keeps for them.
+func replaceAll(text string, names map[string]string) string {
+	for name, value := range names {
+		text = strings.ReplaceAll(text, `"`+name+`"`, `"`+value+`"`)
+	}
+	return text
 }
