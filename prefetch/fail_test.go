@@ -22,10 +22,10 @@ func TestFailingSourceKeepsItsSlotsAndIsWellWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
-		time.Sleep(30 * time.Second)
+		after(30 * time.Second)
 		e.failWith(scheduling.Blame(scheduling.SourceDown, "a", errors.New("refused"), "down"))
 		from := time.Now()
-		time.Sleep(9 * time.Minute)
+		after(9 * time.Minute)
 		st := store.status("a")
 		if store.open("a") != 28 || st.Failures < 10 || st.ErrorCode != scheduling.SourceDown || time.Since(st.ErrorAt) > 31*time.Second {
 			t.Fatalf("while down: %d slots, status %+v", store.open("a"), st)
@@ -35,8 +35,7 @@ func TestFailingSourceKeepsItsSlotsAndIsWellWithinSeconds(t *testing.T) {
 		}
 		e.failWith(nil)
 		well := time.Now()
-		time.Sleep(31 * time.Second)
-		synctest.Wait()
+		after(31 * time.Second)
 		st = store.status("a")
 		if st.Failures != 0 || st.Incomplete {
 			t.Errorf("well for 31s: status %+v", st)
@@ -53,14 +52,13 @@ func TestSourceThatIsDownFromTheStartIsLoadedSoonAfterItIsWell(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		e.failWith(errors.New("something nobody classified"))
 		m, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(3 * time.Minute)
+		after(3 * time.Minute)
 		st := store.status("a")
 		if !m.Tried() || m.Loaded() || st.Tried.IsZero() || !st.LastSync.IsZero() || st.ErrorCode != scheduling.Internal {
 			t.Fatalf("while down: status %+v", st)
 		}
 		e.failWith(nil)
-		time.Sleep(31 * time.Second)
-		synctest.Wait()
+		after(31 * time.Second)
 		if !m.Loaded() || store.open("a") != 28 || len(e.dirs) == 0 {
 			t.Errorf("well for 31s: loaded is %t, %d slots", m.Loaded(), store.open("a"))
 		}
@@ -76,9 +74,9 @@ func TestOldFailuresAreTriedAtTheCronsPace(t *testing.T) {
 		start(t, store, Job{o, e})
 		synctest.Wait()
 		e.failWith(scheduling.Blame(scheduling.SourceDown, "a", nil, "down"))
-		time.Sleep(3 * time.Hour)
+		after(3 * time.Hour)
 		from := time.Now()
-		time.Sleep(5 * time.Hour)
+		after(5 * time.Hour)
 		if n := len(e.since(from)); n < 25 || n > 35 {
 			t.Errorf("asked %d times in 5 hours, want about every 10 minutes", n)
 		}
@@ -90,14 +88,14 @@ func TestWaitThatTheSourceAsksForIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
-		time.Sleep(30 * time.Second)
+		after(30 * time.Second)
 		throttled := scheduling.Blame(scheduling.Throttled, "a", nil, "throttled")
 		throttled.RetryAfter = 844 * time.Second
 		from := time.Now()
 		e.failWith(throttled)
-		time.Sleep(time.Minute)
+		after(time.Minute)
 		e.failWith(nil)
-		time.Sleep(time.Hour)
+		after(time.Hour)
 		calls := e.since(from)
 		if gap := calls[1].at.Sub(calls[0].at); gap < 844*time.Second || gap > 850*time.Second {
 			t.Errorf("asked again after %v, want 844s", gap)
@@ -117,12 +115,12 @@ func TestOneBadScopeHoldsUpNoOther(t *testing.T) {
 			return nil
 		}
 		start(t, store, Job{options("a"), e})
-		time.Sleep(10 * time.Second)
+		after(10 * time.Second)
 		if got := store.open("a"); got != 26 {
 			t.Errorf("%d slots are known, want all 26 but those of the bad scope", got)
 		}
 		from := time.Now()
-		time.Sleep(time.Hour)
+		after(time.Hour)
 		if st := store.status("a"); !st.Incomplete || !st.Loaded.IsZero() {
 			t.Errorf("status %+v: want incomplete and not loaded", st)
 		}
@@ -144,7 +142,7 @@ func TestDirectoryThatFailsHoldsUpNoSlots(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		e.directory = func() error { return scheduling.Blame(scheduling.NotSupported, "a", nil, "404") }
 		m, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(5 * time.Second)
+		after(5 * time.Second)
 		if !m.Loaded() || store.open("a") != 28 {
 			t.Errorf("loaded is %t with %d slots", m.Loaded(), store.open("a"))
 		}
@@ -165,7 +163,7 @@ func TestPanicAndHangAndGarbageDisturbNoOtherSource(t *testing.T) {
 		odd.found.Schedules["nil"] = nil
 		odd.wider = true
 		start(t, store, Job{options("mad"), mad}, Job{options("dead"), dead}, Job{options("odd"), odd}, Job{options("well"), well})
-		time.Sleep(30 * time.Minute)
+		after(30 * time.Minute)
 		if st := store.status("well"); st.Failures != 0 || time.Since(st.LastSync) > time.Minute || store.open("well") != 28 {
 			t.Errorf("the source that is well has %d slots, status %+v", store.open("well"), st)
 		}
@@ -182,7 +180,7 @@ func TestPanicAndHangAndGarbageDisturbNoOtherSource(t *testing.T) {
 			t.Errorf("the source with odd answers has %d slots, status %+v", store.open("odd"), st)
 		}
 		close(release)
-		time.Sleep(3 * time.Minute)
+		after(3 * time.Minute)
 		if got := store.open("dead"); got != 28 {
 			t.Errorf("the source that hung has %d slots", got)
 		}
@@ -195,7 +193,7 @@ func TestScopeThatTakesTooLongIsAskedForInHalves(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		e.perDay = 30 * time.Second // a week takes longer than a fetch may
 		m, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(2 * time.Hour)
+		after(2 * time.Hour)
 		if !m.Loaded() || store.open("a") != 28 {
 			t.Errorf("loaded is %t with %d slots", m.Loaded(), store.open("a"))
 		}
@@ -208,20 +206,20 @@ func TestStoreThatIsAwayIsNotTheSourcesFault(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		store.setDown(true)
 		m, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(time.Hour)
+		after(time.Hour)
 		if e.count()+len(e.dirs) != 0 {
 			t.Errorf("the source was asked %d times for nothing", e.count())
 		}
 		store.setDown(false)
-		time.Sleep(10 * time.Second)
+		after(10 * time.Second)
 		if !m.Loaded() || store.status("a").Failures != 0 {
 			t.Errorf("10s after the store came: status %+v", store.status("a"))
 		}
 		store.setDown(true)
-		time.Sleep(20 * time.Minute)
+		after(20 * time.Minute)
 		store.setDown(false)
 		back := time.Now()
-		time.Sleep(90 * time.Second)
+		after(90 * time.Second)
 		if st := store.status("a"); !st.LastSync.After(back) || st.Failures != 0 {
 			t.Errorf("90s after the store came back: status %+v", st)
 		}
@@ -236,11 +234,10 @@ func TestStoreThatLostItsDataIsFilledAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
-		time.Sleep(90 * time.Second)
+		after(90 * time.Second)
 		store.wipe()
 		lost := time.Now()
-		time.Sleep(7 * time.Second)
-		synctest.Wait()
+		after(7 * time.Second)
 		if got := store.open("a"); got != 28 {
 			t.Errorf("7s after the loss %d slots are known, want 28", got)
 		}
@@ -267,7 +264,7 @@ func TestLossBetweenALookAndItsStatusIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
-		time.Sleep(30 * time.Second)
+		after(30 * time.Second)
 		var wiped atomic.Bool
 		e.set(func() {
 			e.fetch = func(scheduling.Scope) error {
@@ -277,8 +274,7 @@ func TestLossBetweenALookAndItsStatusIsNoticed(t *testing.T) {
 				return nil
 			}
 		})
-		time.Sleep(40 * time.Second)
-		synctest.Wait()
+		after(40 * time.Second)
 		if !wiped.Load() || store.open("a") != 28 {
 			t.Errorf("wiped is %t, %d slots are known", wiped.Load(), store.open("a"))
 		}

@@ -19,7 +19,7 @@ func TestOfSeveralWorkersOneWorksOnASource(t *testing.T) {
 			m, _ := start(t, store, Job{options("a"), a}, Job{options("b"), b})
 			managers = append(managers, m)
 		}
-		time.Sleep(10 * time.Minute)
+		after(10 * time.Minute)
 		for _, e := range []*ehr{a, b} {
 			if e.most != 1 || len(e.dirs) != 1 {
 				t.Errorf("%d calls at once, %d directories", e.most, len(e.dirs))
@@ -56,9 +56,9 @@ func TestWorkerThatEndsLeavesItsSourceAtOnce(t *testing.T) {
 		_, stop := start(t, store, Job{options("a"), e})
 		synctest.Wait()
 		second, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(time.Minute)
+		after(time.Minute)
 		stop()
-		time.Sleep(7 * time.Second)
+		after(7 * time.Second)
 		if !second.States()[0].Leased {
 			t.Error("the other worker did not take over")
 		}
@@ -84,11 +84,11 @@ func TestKilledWorkerIsTakenOverWhenItsLeaseEnds(t *testing.T) {
 		store.crash("a")
 		kill()
 		second, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(10 * time.Second)
+		after(10 * time.Second)
 		if second.States()[0].Leased {
 			t.Fatal("the lease was taken before its end")
 		}
-		time.Sleep(15 * time.Second)
+		after(15 * time.Second)
 		if !second.States()[0].Leased || !second.Loaded() {
 			t.Error("the source of a killed worker was not taken over")
 		}
@@ -101,9 +101,9 @@ func TestWorkStopsWhenTheLeaseIsLost(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		e.took = time.Minute
 		m, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(time.Second)
+		after(time.Second)
 		store.crash("a")
-		time.Sleep(7 * time.Second) // The next renewal fails.
+		after(7 * time.Second) // The next renewal fails.
 		if m.States()[0].Leased {
 			t.Error("it works on without a lease")
 		}
@@ -113,7 +113,7 @@ func TestWorkStopsWhenTheLeaseIsLost(t *testing.T) {
 		if inside != 0 {
 			t.Error("the call under way was not broken off")
 		}
-		time.Sleep(20 * time.Second)
+		after(20 * time.Second)
 		if !m.States()[0].Leased {
 			t.Error("it did not try for the lease again")
 		}
@@ -131,7 +131,7 @@ func TestLeaseIsRenewedDuringALongFetch(t *testing.T) {
 		start(t, store, Job{options("a"), e})
 		synctest.Wait()
 		second, _ := start(t, store, Job{options("a"), e})
-		time.Sleep(time.Hour)
+		after(time.Hour)
 		if second.States()[0].Leased || e.most != 1 {
 			t.Errorf("another worker took a source that was worked on (%d calls at once)", e.most)
 		}
@@ -149,7 +149,7 @@ func TestRunEndsSoonWhateverIsUnderWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = m.Run(ctx) })
-		time.Sleep(90 * time.Second)
+		after(90 * time.Second)
 		asked := time.Now()
 		cancel()
 		running.Wait()

@@ -48,9 +48,9 @@ func TestNearDaysComeAtEveryTickAndFarOnesRarely(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
 		today := scheduling.DayOf(time.Now(), time.UTC)
-		time.Sleep(30 * time.Second) // between the ticks
+		after(30 * time.Second) // between the ticks
 		from := time.Now()
-		time.Sleep(100 * time.Minute)
+		after(100 * time.Minute)
 		asks := map[scheduling.Day]int{}
 		for _, call := range e.since(from) {
 			asks[call.Days.From-today]++
@@ -70,8 +70,10 @@ func TestDirectoryIsReadDaily(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(40, "s1")
-		start(t, store, Job{options("a"), e})
-		time.Sleep(71 * time.Hour)
+		o := options("a")
+		o.Cron, o.LeaseTTL = "@every 1h", time.Hour
+		startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{o, e})
+		after(71 * time.Hour)
 		if len(e.dirs) != 3 {
 			t.Errorf("the directory was read %d times in 71 hours, want 3", len(e.dirs))
 		}
@@ -89,11 +91,11 @@ func TestDirectoryForgetsOnlyOnceEverythingWasLookedAt(t *testing.T) {
 		e.found = found
 		e.took = time.Second
 		start(t, store, Job{options("a"), e})
-		time.Sleep(1500 * time.Millisecond) // The directory was read, the parts not all.
+		after(1500 * time.Millisecond) // The directory was read, the parts not all.
 		if dir := store.directory("a"); dir.Schedules["gone"] == nil || dir.Schedules["s1"] == nil {
 			t.Errorf("while loading, the directory is %v", dir.Schedules)
 		}
-		time.Sleep(10 * time.Second)
+		after(10 * time.Second)
 		if dir := store.directory("a"); dir.Schedules["gone"] != nil || dir.Schedules["s1"] == nil || dir.Schedules["beside"] == nil {
 			t.Errorf("when all is loaded, the directory is %v", dir.Schedules)
 		}
@@ -112,7 +114,7 @@ func TestSourceNeverOverlapsItselfAndMissedTicksAreDropped(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		e.took = 90 * time.Second // longer than a tick
 		start(t, store, Job{options("a"), e})
-		time.Sleep(10 * time.Hour)
+		after(10 * time.Hour)
 		if e.most != 1 {
 			t.Errorf("%d calls at once", e.most)
 		}
@@ -157,13 +159,13 @@ func TestDaysGoneByAreDroppedWhenTheDayTurnsAtThePlace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, e := newMemory(), newEHR(28, "s1")
 				o := options("a")
-				o.Source.Zone = test.zone
-				start(t, store, Job{o, e})
-				time.Sleep(test.turns - time.Second)
+				o.Source.Zone, o.LeaseTTL = test.zone, time.Hour
+				startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{o, e})
+				after(test.turns - time.Second)
 				store.mu.Lock()
 				before := slices.Clone(store.dropped)
 				store.mu.Unlock()
-				time.Sleep(62 * time.Second)
+				after(62 * time.Second)
 				store.mu.Lock()
 				after := slices.Clone(store.dropped)
 				store.mu.Unlock()
@@ -217,8 +219,7 @@ func TestTalliesAreThoseOfTheLatestLooksAndDoNotGrow(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
 		start(t, store, Job{options("a"), e})
 		for range 3 {
-			time.Sleep(time.Hour)
-			synctest.Wait()
+			after(time.Hour)
 			st := store.status("a")
 			// One of each scope, and one of the directory.
 			if st.Unusable[scheduling.NoZone] != parts || st.Unusable[scheduling.NoActor] != 1 || st.Unmapped["specialty"] != 2*parts {
@@ -248,8 +249,7 @@ func TestManySourcesDoNotAllStartAtOnce(t *testing.T) {
 		if begun > 10 {
 			t.Errorf("%d of 40 sources were asked at the same instant", begun)
 		}
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		after(10 * time.Second)
 		if !m.Loaded() {
 			t.Error("not all were loaded after the time over which they spread")
 		}
@@ -290,7 +290,7 @@ func TestMetricsTellHowEachSourceDoesAndForgetIt(t *testing.T) {
 		if other.err != nil {
 			t.Fatal(other.err)
 		}
-		time.Sleep(30 * time.Second)
+		after(30 * time.Second)
 		for name, want := range map[string]float64{
 			"slotgate_prefetch_slots":                       28,
 			"slotgate_prefetch_age_seconds":                 30,

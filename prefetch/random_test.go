@@ -20,7 +20,7 @@ func TestWhateverASourceDoesNothingIsLostAndEveryDayIsAsked(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		outcomes := rapid.SliceOfN(rapid.SampledFrom([]string{
 			"complete", "complete", "complete", "cut", "error", "throttled", "hang", "deaf", "panic",
-		}), 1, 60).Draw(rt, "outcomes")
+		}), 1, 40).Draw(rt, "outcomes")
 		// A bubble has its own goroutine, where rapid must not be told of a failure.
 		var err error
 		synctest.Test(t, func(t *testing.T) { err = playOutcomes(t, outcomes) })
@@ -58,12 +58,12 @@ func playOutcomes(t *testing.T, outcomes []string) error {
 		return nil
 	}
 	o := options("a")
-	o.Retry.Young = 24 * time.Hour
-	_, stop := start(t, store, Job{o, e})
+	o.Retry.Young, o.LeaseTTL = 24*time.Hour, time.Hour
+	_, stop := startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{o, e})
 	defer stop()
 	most := 0
 	for range 60 {
-		time.Sleep(time.Minute)
+		after(time.Minute)
 		now := store.open("a")
 		if now < most {
 			return fmt.Errorf("%d slots were known, now %d", most, now)
@@ -71,7 +71,7 @@ func playOutcomes(t *testing.T, outcomes []string) error {
 		most = now
 	}
 	// Long after the last bad outcome everything is there.
-	time.Sleep(4 * time.Hour)
+	after(2 * time.Hour)
 	if got := store.open("a"); got != 28*3 {
 		return fmt.Errorf("%d slots are known in the end, want %d", got, 28*3)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -441,4 +442,10 @@ func startWith(t *testing.T, deps Deps, jobs ...Job) (m *Manager, stop func()) {
 	stop = func() { cancel(); running.Wait() }
 	t.Cleanup(stop)
 	return m, stop
+}
+
+// after lets d go by in the bubble, and everything come to rest.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
