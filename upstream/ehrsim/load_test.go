@@ -64,9 +64,14 @@ func TestTheConnectathonIsServedWithItsDirt(t *testing.T) {
 	}
 }
 
-func TestALoadedResourceComesInXMLAsItCameBesidesItsMeta(t *testing.T) {
+func TestALoadedResourceComesAsItCameAndChangesInItsOwnForm(t *testing.T) {
 	t.Parallel()
-	w := start(t, Options{FHIR: STU3, Data: connectathon(t, time.Time{})})
+	w := start(t, Options{FHIR: STU3, Zone: "America/Los_Angeles", Data: connectathon(t, time.Time{})})
+	t.Run("in XML, besides its meta", func(t *testing.T) { cameAsItWas(t, w) })
+	t.Run("moved, its times have no zone still", func(t *testing.T) { movesInItsForm(t, w) })
+}
+
+func cameAsItWas(t *testing.T, w *wire) {
 	a := w.get("/Slot/2017-08-28T080000-arg-s-1", "Accept", "application/fhir+xml")
 	original, err := os.ReadFile(filepath.Join(shared(t, "data/argonaut/connectathon"), "slot_bundle.xml"))
 	if err != nil {
@@ -83,9 +88,7 @@ func TestALoadedResourceComesInXMLAsItCameBesidesItsMeta(t *testing.T) {
 	}
 }
 
-func TestALoadedSlotThatChangesKeepsTheFormOfItsTimes(t *testing.T) {
-	t.Parallel()
-	w := start(t, Options{FHIR: STU3, Zone: "America/Los_Angeles", Data: connectathon(t, monday)})
+func movesInItsForm(t *testing.T, w *wire) {
 	id := "2017-08-28T080000-arg-s-3"
 	sl, err := w.srv.Slot(id)
 	if err != nil {

@@ -3,9 +3,12 @@ package ehrsim
 import (
 	"encoding/json"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,7 +176,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
-func FuzzXMLReadIsXMLWritten(f *testing.F) {
+func FuzzXMLThatIsReadGivesJSON(f *testing.F) {
 	f.Add([]byte(`<Slot xmlns="http://hl7.org/fhir"><id value="1"/><meta><tag><code value="&lt;"/></tag></meta><start value="2026"/></Slot>`))
 	f.Add([]byte(`<Bundle xmlns="http://hl7.org/fhir"><entry><resource><Location><text><div xmlns="http://www.w3.org/1999/xhtml">a<b/></div></text></Location></resource></entry></Bundle>`))
 	f.Add([]byte(`<!DOCTYPE a [<!ENTITY b "c">]><Slot xmlns="http://hl7.org/fhir"/>`))
@@ -188,7 +191,7 @@ func FuzzXMLReadIsXMLWritten(f *testing.F) {
 	})
 }
 
-func FuzzJSONReadIsJSONWritten(f *testing.F) {
+func FuzzJSONThatIsReadIsWrittenAlike(f *testing.F) {
 	f.Add([]byte(`{"resourceType":"Slot","a":[1,2.50,"x\u0000",true,null,{}]}`))
 	f.Add([]byte(`{"a":{"a":{"a":[[[[1e400]]]]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -200,6 +203,33 @@ func FuzzJSONReadIsJSONWritten(f *testing.F) {
 		again, err := readJSON(out)
 		if err != nil || string(appendJSON(nil, again)) != string(out) {
 			t.Errorf("%s reads back as %s: %v", out, appendJSON(nil, again), err)
+		}
+	})
+}
+
+// No request, however wrong, is the server's own failure.
+func FuzzRequestsAreAnsweredOrRefused(f *testing.F) {
+	s, err := New(Options{Practitioners: 2, Days: 2, Now: frozen(monday)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("/Slot/$prefetch", "start=2026-02-02&end=2026-02-03&practitioner=x&location-string=b", "", "")
+	f.Add("/Slot", "start=ge2026-02-02&_include=Slot:schedule&_include:iterate=Schedule:actor&_count=3&_offset=1&status=free,busy", "", "")
+	f.Add("/Appointment/$find", "specialty=|&visit-type=a|b&_count=0", "application/fhir+json", `{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2026-02-02"}]}`)
+	f.Add("/Schedule/_search", "", "application/x-www-form-urlencoded", "actor=a,b,/&identifier=|&_id=")
+	f.Add("", "_getpages=r1&_getpagesoffset=5&_page=2", "application/fhir+xml", `<Parameters xmlns="http://hl7.org/fhir"/>`)
+	f.Fuzz(func(t *testing.T, path, query, media, body string) {
+		method := http.MethodGet
+		if media != "" {
+			method = http.MethodPost
+		}
+		r := httptest.NewRequestWithContext(t.Context(), method, "http://ehr.example/fhir", strings.NewReader(body))
+		r.URL.Path, r.URL.RawQuery = BasePath+path, query
+		r.Header.Set("Content-Type", media)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%s %s?%s: %d %s", method, path, query, w.Code, w.Body)
 		}
 	})
 }
