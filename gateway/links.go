@@ -87,7 +87,7 @@ func escape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`).Replace(text)
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
 // searchParams writes a directory search as parameters, as findParams does.
 func searchParams(s scheduling.Search) url.Values {

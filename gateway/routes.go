@@ -37,7 +37,10 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 	post := func(path string, right auth.Right, handle handler) {
 		s.app.Post(base+path, s.route(base+path, right, handle))
 	}
+	get("/metadata", auth.Open, (*exchange).metadata)
 	get("/.well-known/smart-configuration", auth.Open, (*exchange).smartConfiguration)
+	get("/OperationDefinition", auth.Open, (*exchange).searchOperations)
+	get("/OperationDefinition/:id", auth.Open, (*exchange).readOperation)
 	// Both spellings of $, and before any :id, which would take %24find for one.
 	for _, find := range []string{"$find", "%24find"} {
 		s.app.Get(base+"/Appointment/"+find, s.route(base+"/Appointment/$find", auth.Find, (*exchange).findByGet))

@@ -27,6 +27,7 @@ func (x *exchange) search(kind scheduling.Kind) error {
 	if x.strict() && len(unknown) > 0 {
 		return refuseUnknown(unknown)
 	}
+	x.s.localize(&s)
 	count, cut, err := x.count(values.Get("_count"))
 	if err != nil {
 		return err
@@ -103,11 +104,14 @@ func (x *exchange) answerSearch(bundle *model.Bundle, records scheduling.Records
 	}
 	unwell := x.unwell(f.Query.Sources)
 	if len(f.Unknown)+len(f.Cut)+len(unwell) > 0 {
-		bundle.Entry = append(bundle.Entry, model.BundleEntry{
-			Resource: fhir.FindOutcome(f, scheduling.Found{Sources: unwell}), Search: &model.BundleSearch{Mode: "outcome"},
-		})
+		addOutcome(bundle, fhir.FindOutcome(f, scheduling.Found{Sources: unwell}))
 	}
 	return x.resource(fiber.StatusOK, bundle)
+}
+
+// addOutcome adds what is told besides the matches; it does not count.
+func addOutcome(bundle *model.Bundle, outcome *model.OperationOutcome) {
+	bundle.Entry = append(bundle.Entry, model.BundleEntry{Resource: outcome, Search: &model.BundleSearch{Mode: "outcome"}})
 }
 
 // unwell are those of the sources (none: of all) that are not well.

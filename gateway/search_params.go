@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"slotgate/fhir"
 	"slotgate/scheduling"
@@ -16,54 +16,56 @@ type searchParam func(s *scheduling.Search, value string) error
 // searchParamsOf names the parameters that a type is searched by. The
 // CapabilityStatement is made of the same table.
 func searchParamsOf(kind scheduling.Kind) map[string]searchParam {
-	params := map[string]searchParam{
-		"_id": readID, "identifier": tokenInto(func(s *scheduling.Search) *[]scheduling.Token { return &s.Identifiers }),
-		"source": readSource,
-	}
+	params := map[string]searchParam{}
 	for _, name := range searchNames(kind) {
 		params[name] = searchReader(name)
 	}
 	return params
 }
 
-// searchNames are the parameters that only some types have.
+// searchNames are the parameters of a type, in the order in which they are
+// told.
 func searchNames(kind scheduling.Kind) []string {
 	switch kind {
 	case scheduling.KindPractitioner:
-		return []string{"name", "specialty", "organization", "location"}
-	case scheduling.KindRole:
-		return []string{"specialty", "organization", "practitioner", "location"}
+		return []string{"_id", "identifier", "source", "name"}
+	case scheduling.KindRole, scheduling.KindSchedule:
+		return []string{"_id", "identifier", "source", "specialty", "organization", "practitioner", "location"}
 	case scheduling.KindLocation:
-		return []string{"name", "address", "organization"}
+		return []string{"_id", "identifier", "source", "name", "address", "organization"}
 	case scheduling.KindOrganization:
-		return []string{"name", "address"}
+		return []string{"_id", "identifier", "source", "name", "address"}
 	case scheduling.KindService:
-		return []string{"name", "specialty", "organization", "location"}
-	case scheduling.KindSchedule:
-		return []string{"specialty", "organization", "practitioner", "location"}
-	default:
-		return []string{"specialty", "organization", "practitioner", "location", "schedule", "start", "status"}
+		return []string{"_id", "identifier", "source", "name", "specialty", "organization", "location"}
+	default: // Slot; none has an identifier of its own
+		return []string{"_id", "source", "specialty", "organization", "practitioner", "location", "schedule", "start", "status"}
 	}
 }
 
 func searchReader(name string) searchParam {
 	switch name {
+	case "_id":
+		return readID
+	case "source":
+		return readSource
+	case "identifier":
+		return tokenInto(name, func(s *scheduling.Search) *[]scheduling.Token { return &s.Identifiers })
 	case "name":
 		return textInto(name, func(s *scheduling.Search) *[]string { return &s.Name })
 	case "address":
 		return textInto(name, func(s *scheduling.Search) *[]string { return &s.Address })
 	case "status":
-		return textInto(name, func(s *scheduling.Search) *[]string { return &s.Status })
+		return readStatus
 	case "specialty":
-		return tokenInto(func(s *scheduling.Search) *[]scheduling.Token { return &s.Specialty })
+		return tokenInto(name, func(s *scheduling.Search) *[]scheduling.Token { return &s.Specialty })
 	case "organization":
-		return refInto(scheduling.KindOrganization, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Organizations })
+		return refInto(name, scheduling.KindOrganization, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Organizations })
 	case "practitioner":
-		return refInto(scheduling.KindPractitioner, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Practitioners })
+		return refInto(name, scheduling.KindPractitioner, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Practitioners })
 	case "location":
-		return refInto(scheduling.KindLocation, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Locations })
+		return refInto(name, scheduling.KindLocation, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Locations })
 	case "schedule":
-		return refInto(scheduling.KindSchedule, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Schedules })
+		return refInto(name, scheduling.KindSchedule, func(s *scheduling.Search) *[]scheduling.Ref { return &s.Schedules })
 	default:
 		return readStart
 	}
@@ -77,12 +79,13 @@ func parseSearch(kind scheduling.Kind, values url.Values) (s scheduling.Search, 
 	for _, name := range sortedNames(values) {
 		read, ok := known[name]
 		if !ok {
-			if !isControl(name) {
-				unknown = append(unknown, name)
-			}
+			unknown = noteUnknown(unknown, name)
 			continue
 		}
 		for _, list := range values[name] {
+			if list == "" {
+				continue // as FHIR has it, an empty parameter is none
+			}
 			for _, value := range splitList(list) {
 				if err := read(&s, value); err != nil {
 					return s, nil, err
@@ -91,6 +94,23 @@ func parseSearch(kind scheduling.Kind, values url.Values) (s scheduling.Search, 
 		}
 	}
 	return s, unknown, nil
+}
+
+// plainName is a name that may be repeated to its sender.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.:$-]{1,64}$`)
+
+// maxUnknown is how many unknown parameters are told by name.
+const maxUnknown = 20
+
+// noteUnknown adds a parameter that the search does not have.
+func noteUnknown(list []string, name string) []string {
+	switch {
+	case isControl(name), len(list) >= maxUnknown:
+		return list
+	case !plainName.MatchString(name):
+		return append(list, "(unreadable name)")
+	}
+	return append(list, name)
 }
 
 // isControl tells whether a parameter steers the answer instead of selecting.
@@ -133,7 +153,7 @@ func splitList(text string) []string {
 
 func readID(s *scheduling.Search, value string) error {
 	if !scheduling.ValidID(value) {
-		return scheduling.Refuse(scheduling.BadRequest, "_id", "not an id: [A-Za-z0-9.-]{1,64}")
+		return scheduling.Refuse(scheduling.BadRequest, "_id", "parameter _id: is not an id ([A-Za-z0-9.-]{1,64})")
 	}
 	s.IDs = append(s.IDs, value)
 	return nil
@@ -141,7 +161,7 @@ func readID(s *scheduling.Search, value string) error {
 
 func readSource(s *scheduling.Search, value string) error {
 	if value == "" {
-		return scheduling.Refuse(scheduling.BadRequest, "source", "empty")
+		return scheduling.Refuse(scheduling.BadRequest, "source", "parameter source: is empty")
 	}
 	s.Sources = append(s.Sources, scheduling.SourceID(value))
 	return nil
@@ -150,29 +170,39 @@ func readSource(s *scheduling.Search, value string) error {
 func textInto(name string, field func(*scheduling.Search) *[]string) searchParam {
 	return func(s *scheduling.Search, value string) error {
 		if strings.TrimSpace(value) == "" {
-			return scheduling.Refuse(scheduling.BadRequest, name, "empty")
+			return scheduling.Refuse(scheduling.BadRequest, name, "parameter %s: is empty", name)
 		}
 		*field(s) = append(*field(s), value)
 		return nil
 	}
 }
 
-func tokenInto(field func(*scheduling.Search) *[]scheduling.Token) searchParam {
+// readStatus reads a status as a token, whatever its system.
+func readStatus(s *scheduling.Search, value string) error {
+	token, ok := scheduling.ParseToken(value)
+	if !ok || token.Code == "" {
+		return scheduling.Refuse(scheduling.BadRequest, "status", "parameter status: names no code")
+	}
+	s.Status = append(s.Status, token.Code)
+	return nil
+}
+
+func tokenInto(name string, field func(*scheduling.Search) *[]scheduling.Token) searchParam {
 	return func(s *scheduling.Search, value string) error {
 		token, ok := scheduling.ParseToken(value)
 		if !ok {
-			return scheduling.Refuse(scheduling.BadRequest, "", "a token names neither a system nor a code")
+			return scheduling.Refuse(scheduling.BadRequest, name, "parameter %s: names no code", name)
 		}
 		*field(s) = append(*field(s), token)
 		return nil
 	}
 }
 
-func refInto(kind scheduling.Kind, field func(*scheduling.Search) *[]scheduling.Ref) searchParam {
+func refInto(name string, kind scheduling.Kind, field func(*scheduling.Search) *[]scheduling.Ref) searchParam {
 	return func(s *scheduling.Search, value string) error {
-		ref, err := parseRef(kind, value)
-		if err != nil {
-			return err
+		ref, ok := parseRef(kind, value)
+		if !ok {
+			return scheduling.Refuse(scheduling.BadRequest, name, "parameter %s: is not a reference to a %s", name, kind)
 		}
 		*field(s) = append(*field(s), ref)
 		return nil
@@ -180,21 +210,30 @@ func refInto(kind scheduling.Kind, field func(*scheduling.Search) *[]scheduling.
 }
 
 // parseRef reads an id, Type/id, an absolute address, or system|value.
-func parseRef(kind scheduling.Kind, value string) (scheduling.Ref, error) {
-	if system, id, ok := strings.Cut(value, "|"); ok && id != "" {
-		return scheduling.Ref{Kind: kind, Identifier: scheduling.Identifier{System: system, Value: id}}, nil
+func parseRef(kind scheduling.Kind, value string) (scheduling.Ref, bool) {
+	if system, id, ok := strings.Cut(value, "|"); ok {
+		return scheduling.Ref{Kind: kind, Identifier: scheduling.Identifier{System: system, Value: id}}, id != ""
 	}
 	if scheduling.ValidID(value) {
-		return scheduling.Ref{Kind: kind, ID: value}, nil
+		return scheduling.Ref{Kind: kind, ID: value}, true
 	}
 	named, id := fhir.RefParts(value)
-	if named != kind || id == "" {
-		return scheduling.Ref{}, scheduling.Refuse(scheduling.BadRequest, "", "not a reference to a %s", kind)
+	ref := scheduling.Ref{Kind: kind, ID: id}
+	if strings.Contains(value, "://") {
+		ref.URL = value
 	}
-	if strings.HasPrefix(value, "http://") || strings.HasPrefix(value, "https://") {
-		return scheduling.Ref{Kind: kind, URL: value}, nil
+	return ref, named == kind && id != ""
+}
+
+// localize makes ids of addresses below our own bases.
+func (s *Server) localize(search *scheduling.Search) {
+	for _, refs := range [][]scheduling.Ref{search.Organizations, search.Practitioners, search.Locations, search.Schedules} {
+		for i, ref := range refs {
+			if strings.HasPrefix(ref.URL, s.root(scheduling.R4)+"/") || strings.HasPrefix(ref.URL, s.root(scheduling.STU3)+"/") {
+				refs[i].URL = ""
+			}
+		}
 	}
-	return scheduling.Ref{Kind: kind, ID: id}, nil
 }
 
 // readStart reads a date with its prefix. A space stands where a plus was sent
@@ -209,9 +248,9 @@ func readStart(s *scheduling.Search, value string) error {
 	if day, err := scheduling.ParseDay(value); err == nil {
 		test.Bound = scheduling.DayBound(day)
 	} else {
-		at, err := scheduling.ParseInstant(value, time.UTC)
+		at, err := scheduling.ParseInstant(value, nil)
 		if err != nil {
-			return scheduling.Refuse(scheduling.BadRequest, "start", "not a date: [eq|ge|gt|le|lt]YYYY-MM-DD[Thh:mm:ss+zz:zz]")
+			return scheduling.Refuse(scheduling.BadRequest, "start", "parameter start: is not a date, or a date and time with an offset")
 		}
 		test.Bound = scheduling.InstantBound(at)
 	}

@@ -55,11 +55,11 @@ func New(opts Options, deps Deps) (*Server, error) {
 	if err := errors.Join(opts.Validate(), opts.Limits.Validate(), deps.check()); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	m, err := newMetrics(deps.Registerer)
+	c, err := newCursors(deps.Secret, opts.CursorTTL, deps.Now)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newCursors(deps.Secret, opts.CursorTTL, deps.Now)
+	m, err := newMetrics(deps.Registerer)
 	if err != nil {
 		return nil, err
 	}
