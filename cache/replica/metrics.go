@@ -75,7 +75,11 @@ func newGauges(r *Replica) *gauges {
 }
 
 // Describe implements prometheus.Collector.
-func (g *gauges) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(g, out) }
+func (g *gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{g.slots, g.windows, g.unusable, g.lastSync, g.incomplete} {
+		out <- desc
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(out chan<- prometheus.Metric) {
