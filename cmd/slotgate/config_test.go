@@ -1,0 +1,128 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slotgate/config"
+)
+
+// exampleFolder is a copy of deploy/ with secrets beside it.
+func exampleFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../deploy")); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "secrets/solano-key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	for _, name := range []string{"admin-token", "redis-password", "sonoma-token", "marin-secret"} {
+		write(t, dir, "secrets/"+name, "an example secret, long enough\n")
+	}
+	return dir
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheExampleLoadsAndShowsEveryKey(t *testing.T) {
+	path := filepath.Join(exampleFolder(t), "slotgate.example.yaml")
+	f, err := loadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Sources) != 4 {
+		t.Errorf("%d sources", len(f.Sources))
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, err := config.Unwritten(path, text, &file{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range missing {
+		// An embedded Redis excludes redis.url: the example shows it as a comment.
+		if !strings.Contains(string(text), "# "+key[strings.LastIndex(key, ".")+1:]+":") {
+			t.Errorf("the example does not show %s", key)
+		}
+	}
+}
+
+func TestTheExampleShowsTheDefaults(t *testing.T) {
+	dir := exampleFolder(t)
+	full, err := loadFile(filepath.Join(dir, "slotgate.example.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := loadFile(write(t, dir, "bare.yaml", `
+redis: {url: "redis://127.0.0.1:6379/0"}
+sources: [{id: napa, base: "https://ehr.example.org/fhir", dialect: argonaut}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full.Gateway.Limits != bare.Gateway.Limits {
+		t.Errorf("gateway: %+v, default %+v", full.Gateway.Limits, bare.Gateway.Limits)
+	}
+	a, b := full.Sources[0], bare.Sources[0]
+	if a.Prefetch != b.Prefetch {
+		t.Errorf("prefetch: %+v, default %+v", a.Prefetch, b.Prefetch)
+	}
+	*a.Limits.Retries, a.Limits.Retries = *b.Limits.Retries, b.Limits.Retries
+	if a.Limits != b.Limits {
+		t.Errorf("limits: %+v, default %+v", a.Limits, b.Limits)
+	}
+}
+
+// A config of testdata/bad is named after its mistake; its first line is the
+// message that it must give, after the file's name.
+func TestBadConfigsAreToldInOneLine(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(text), "\n")
+			want := path + ":" + strings.TrimPrefix(first, "# ")
+			_, err = loadFile(path)
+			var wrong *wrongConfig
+			if !errors.As(err, &wrong) {
+				t.Fatalf("not refused as a wrong config: %v", err)
+			}
+			if err.Error() != want {
+				t.Errorf("got  %s\nwant %s", err, want)
+			}
+		})
+	}
+}
