@@ -146,6 +146,10 @@ func TestDirectoryThatFailsHoldsUpNoSlots(t *testing.T) {
 		if !m.Loaded() || store.open("a") != 28 {
 			t.Errorf("loaded is %t with %d slots", m.Loaded(), store.open("a"))
 		}
+		after(24 * time.Hour)
+		if n := len(e.dirs); n > 60 {
+			t.Errorf("a directory that fails was asked for %d times in a day", n)
+		}
 	})
 }
 
@@ -207,6 +211,9 @@ func TestStoreThatIsAwayIsNotTheSourcesFault(t *testing.T) {
 		store.setDown(true)
 		m, _ := start(t, store, Job{options("a"), e})
 		after(time.Hour)
+		if m.Tried() || m.Loaded() {
+			t.Error("nothing was tried yet, and the manager says otherwise")
+		}
 		if e.count()+len(e.dirs) != 0 {
 			t.Errorf("the source was asked %d times for nothing", e.count())
 		}

@@ -308,6 +308,10 @@ func TestMetricsTellHowEachSourceDoesAndForgetIt(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
+		other.metrics.lease("a", false) // what a lost lease does
+		if got := sum(t, registry, "slotgate_prefetch_age_seconds"); got != -1 {
+			t.Errorf("without the lease the age is still shown: %v", got)
+		}
 		stop()
 		families, err := registry.Gather()
 		if err != nil || len(families) > 0 {

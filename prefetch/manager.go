@@ -173,10 +173,7 @@ func (m *Manager) epoch(ctx context.Context) (epoch string, err error) {
 // worker that does must be told.
 func (m *Manager) Trigger(source scheduling.SourceID, scope scheduling.Scope) bool {
 	s := m.byID[source]
-	if s == nil {
-		return false
-	}
-	if _, leased := s.state(); !leased {
+	if s == nil || !s.state().Leased {
 		return false
 	}
 	s.inbox.trigger(scope)
@@ -187,6 +184,7 @@ func (m *Manager) Trigger(source scheduling.SourceID, scope scheduling.Scope) bo
 type State struct {
 	Status scheduling.Status
 	Leased bool // we are the one who works on it
+	Raced  bool // we tried to be; false as long as the store does not answer
 }
 
 // States are the sources in the order of the jobs. The status of a source that
@@ -194,14 +192,13 @@ type State struct {
 func (m *Manager) States() []State {
 	states := make([]State, 0, len(m.sources))
 	for _, s := range m.sources {
-		status, leased := s.state()
-		states = append(states, State{status, leased})
+		states = append(states, s.state())
 	}
 	return states
 }
 
 // Tried tells whether every source that we work on was asked at least once,
-// with whatever result.
+// with whatever result. It is false until we know which ones those are.
 func (m *Manager) Tried() bool {
 	return m.every(func(s scheduling.Status) bool { return !s.Tried.IsZero() || s.Failures > 0 })
 }
@@ -213,7 +210,7 @@ func (m *Manager) Loaded() bool {
 
 func (m *Manager) every(is func(scheduling.Status) bool) bool {
 	for _, state := range m.States() {
-		if state.Leased && !is(state.Status) {
+		if !state.Raced || state.Leased && !is(state.Status) {
 			return false
 		}
 	}

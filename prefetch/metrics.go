@@ -163,6 +163,16 @@ func (m *metrics) replaced(source scheduling.SourceID, put scheduling.Replaced) 
 
 func (m *metrics) lease(source scheduling.SourceID, held bool) {
 	m.leases.WithLabelValues(string(source)).Set(one(held))
+	if held {
+		return
+	}
+	// Another worker shows how the source does. Ours would only grow old.
+	m.mu.Lock()
+	delete(m.syncs, source)
+	m.mu.Unlock()
+	for _, v := range []vector{m.lastSync, m.failures, m.slots, m.unusable, m.emptied, m.partial} {
+		v.DeletePartialMatch(prometheus.Labels{"source": string(source)})
+	}
 }
 
 func (m *metrics) storeFailed(source scheduling.SourceID) {

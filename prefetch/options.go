@@ -54,7 +54,7 @@ type Options struct {
 	DirectoryEvery time.Duration
 
 	// FetchTimeout ends a fetch of one scope (2m), DirectoryTimeout one of the
-	// directory (10m), StoreTimeout a call of the store (10s). Grace is how long
+	// directory (3m), StoreTimeout a call of the store (10s). Grace is how long
 	// a call is waited for after its end was asked for (1s).
 	FetchTimeout     time.Duration
 	DirectoryTimeout time.Duration
@@ -102,7 +102,7 @@ func (o *Options) SetDefaults() {
 	def(&o.MaxHopeless, 8)
 	def(&o.DirectoryEvery, 24*time.Hour)
 	def(&o.FetchTimeout, 2*time.Minute)
-	def(&o.DirectoryTimeout, 10*time.Minute)
+	def(&o.DirectoryTimeout, 3*time.Minute)
 	def(&o.StoreTimeout, 10*time.Second)
 	def(&o.Grace, time.Second)
 	def(&o.LeaseTTL, 15*time.Second)
@@ -161,22 +161,29 @@ func (o *Options) Validate() error {
 			return fmt.Errorf("%s: %s", rule.key, rule.want)
 		}
 	}
-	return o.Retry.Validate()
+	if err := o.Retry.Validate(); err != nil {
+		return fmt.Errorf("retry.%w", err)
+	}
+	return nil
 }
 
 // Validate tells the first thing that is wrong, beginning with its key.
 func (r *Retry) Validate() error {
 	switch {
 	case r.First <= 0:
-		return errors.New("retry.first: must be longer than 0s")
+		return errors.New("first: must be longer than 0s")
 	case !(r.Multiplier >= 1 && r.Multiplier <= 100):
-		return errors.New("retry.multiplier: must be 1 to 100")
+		return errors.New("multiplier: must be 1 to 100")
 	case r.Max < r.First:
-		return errors.New("retry.max: must not be less than retry.first")
-	case r.Young < 0 || r.OldMax < 0 || r.AfterMax < 0:
-		return errors.New("retry: must hold no negative durations")
+		return errors.New("max: must not be less than first")
+	case r.Young < 0:
+		return errors.New("young: must not be negative")
+	case r.OldMax < 0:
+		return errors.New("old_max: must not be negative")
+	case r.AfterMax < 0:
+		return errors.New("after_max: must not be negative")
 	case !(r.Jitter >= 0 && r.Jitter < 1):
-		return errors.New("retry.jitter: must be at least 0 and below 1")
+		return errors.New("jitter: must be at least 0 and below 1")
 	default:
 		return nil
 	}

@@ -182,7 +182,7 @@ func (s *source) failed(it *item, err error) {
 		it.streak = s.streak
 		it.streaks++
 	}
-	it.try.fail(now, every, 0, s.deps.Jitter)
+	it.try.fail(now, s.pace(it, every), 0, s.deps.Jitter)
 	it.unread = it.kind == aPart
 	delay := s.trying.fail(now, every, e.RetryAfter, s.deps.Jitter)
 	s.status.Failures = s.trying.failures
@@ -195,6 +195,15 @@ func (s *source) failed(it *item, err error) {
 	}
 }
 
+// pace is how often the item comes when all is well, every being a tick.
+func (s *source) pace(it *item, every time.Duration) time.Duration {
+	if it.kind == aDirectory {
+		return s.opts.DirectoryEvery
+	}
+	return every * time.Duration(max(it.every, 1))
+}
+
+// maxExtraFailures is how often something is tried out of turn.
 const maxExtraFailures = 3
 
 func (s *source) logFailure(e *scheduling.Error, delay time.Duration) {

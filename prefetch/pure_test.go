@@ -146,7 +146,9 @@ func TestOptionsThatCannotWorkAreRefusedByKey(t *testing.T) {
 		"retry.multiplier":  func(o *Options) { o.Retry.Multiplier = 0.5 },
 		"retry.max":         func(o *Options) { o.Retry.Max = 1 },
 		"retry.jitter":      func(o *Options) { o.Retry.Jitter = 1 },
-		"retry":             func(o *Options) { o.Retry.Young = -1 },
+		"retry.young":       func(o *Options) { o.Retry.Young = -1 },
+		"retry.old_max":     func(o *Options) { o.Retry.OldMax = -1 },
+		"retry.after_max":   func(o *Options) { o.Retry.AfterMax = -1 },
 	} {
 		var o Options
 		o.SetDefaults()

@@ -49,6 +49,7 @@ type source struct {
 	mu     sync.Mutex
 	shown  scheduling.Status
 	leased bool
+	raced  bool // the lease was tried for: we have it, or another does
 }
 
 func newSource(deps Deps, job Job, offset time.Duration, m *metrics) (*source, error) {
@@ -91,8 +92,10 @@ func (s *source) run(ctx context.Context, delay time.Duration) {
 			continue
 		}
 		wait := s.vary(s.opts.LeaseTTL / 3)
-		if err != nil && ctx.Err() == nil {
-			wait = s.storeFailed(storeFault(err))
+		if err == nil {
+			s.setLeased(false)
+		} else if ctx.Err() == nil {
+			wait = s.storeFailed(err)
 		}
 		s.pause(ctx, wait)
 	}
@@ -256,7 +259,7 @@ func (s *source) vary(d time.Duration) time.Duration {
 
 func (s *source) setLeased(leased bool) {
 	s.mu.Lock()
-	s.leased = leased
+	s.leased, s.raced = leased, true
 	s.mu.Unlock()
 	s.metrics.lease(s.id, leased)
 }

@@ -55,9 +55,9 @@ func (s *source) show(status scheduling.Status) {
 	s.metrics.show(status, s.slots())
 }
 
-// state is the latest status, and whether we are the one who works on it.
-func (s *source) state() (status scheduling.Status, leased bool) {
+// state is the latest status, and who works on the source.
+func (s *source) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shown, s.leased
+	return State{Status: s.shown, Leased: s.leased, Raced: s.raced}
 }
