@@ -195,3 +195,24 @@ func TestTheVersionsAndDialectsWriteWhatTheirRealCounterpartsDo(t *testing.T) {
 		t.Error("common codes in spite of LocalCodes")
 	}
 }
+
+func TestFindTakesCodedAndIdentifiedParameterValues(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{})
+	want := total(w.ok("/Appointment/$find?specialty=http://snomed.info/sct%7C394537008&visit-type=well-child&_count=1000"))
+	for _, value := range []string{
+		`"valueCoding":{"system":"http://snomed.info/sct","code":"394537008"}`,
+		`"valueCodeableConcept":{"coding":[{"system":"http://snomed.info/sct","code":"394537008"}]}`,
+		`"valueIdentifier":{"system":"http://snomed.info/sct","value":"394537008"}`,
+		`"valueString":"http://snomed.info/sct|394537008"`,
+	} {
+		body := `{"resourceType":"Parameters","parameter":[{"name":"specialty",` + value + `},{"name":"visit-type","valueCode":"well-child"},{"name":"_count","valueInteger":1000}]}`
+		a, err := w.do(t.Context(), http.MethodPost, "/Appointment/$find", body, "Content-Type", "application/fhir+json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := total(a.json(t)); got != want || want == 0 {
+			t.Errorf("%s: %d, want %d", value, got, want)
+		}
+	}
+}

@@ -212,3 +212,18 @@ func TestInfoTellsWhoIsSimulatedAndWhen(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestTheBookIsListedByStatusAndSchedule(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{})
+	sl := w.srv.Slots("free")[0]
+	got, _ := w.control(http.MethodGet, "slots?status=free&schedule="+strings.TrimPrefix(sl.Schedule, "Schedule/"), "")["slots"].([]any)
+	for _, one := range got {
+		if digString(one, "status") != "free" || digString(one, "schedule") != sl.Schedule {
+			t.Fatalf("%v", one)
+		}
+	}
+	if len(got) == 0 || digString(got[0], "id") != sl.ID || digString(w.control(http.MethodGet, "slots/"+sl.ID, ""), "id") != sl.ID {
+		t.Errorf("%d slots", len(got))
+	}
+}

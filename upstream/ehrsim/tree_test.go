@@ -245,3 +245,17 @@ func FuzzDateTime(f *testing.F) {
 		}
 	})
 }
+
+func TestExtensionsOfPrimitivesCrossBetweenJSONAndXML(t *testing.T) {
+	t.Parallel()
+	in := `{"resourceType":"Slot","id":"s","status":"free","start":"2026-02-03T08:00:00","_start":{"id":"t1","extension":[{"url":"http://example.org/a","valueBoolean":true}]},"comment":"a < b & \"c\""}`
+	o, err := readJSON([]byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := appendXML(nil, o)
+	back, err := readXML(text, R4)
+	if err != nil || !sameJSON(t, appendJSON(nil, back), []byte(in)) {
+		t.Errorf("%s\n%s\n%v", text, appendJSON(nil, back), err)
+	}
+}

@@ -204,3 +204,12 @@ func TestSlotLengthsStatusesAndWeeksVaryAsTheyDoInLife(t *testing.T) {
 		t.Errorf("%d of %d days are full; want some", full, len(open))
 	}
 }
+
+func TestAZoneWithoutATownOfItsOwnBorrowsTowns(t *testing.T) {
+	t.Parallel()
+	for _, c := range generated(t, Options{Zone: "Europe/Berlin", Practitioners: 3, Days: 2}).calendars {
+		if c.zone.String() != "Europe/Berlin" {
+			t.Errorf("%s is in %s", c.id, c.zone)
+		}
+	}
+}
