@@ -117,7 +117,13 @@ func (x *exchange) resource(status int, res model.Resource) error {
 
 // send answers with a body that is written in the format asked for.
 func (x *exchange) send(status int, body []byte) error {
+	x.head(status)
+	return x.c.Send(body)
+}
+
+// head says what the body is.
+func (x *exchange) head(status int) {
+	x.c.Status(status)
 	x.c.Set(fiber.HeaderContentType, x.format.ContentType())
 	x.c.Set(fiber.HeaderVary, fiber.HeaderAccept)
-	return x.c.Status(status).Send(body)
 }

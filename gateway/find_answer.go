@@ -21,16 +21,26 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 	if next := x.s.nextOffer(a, found); next != "" {
 		answer.Next = link(address, a.params, a.Query.Count, next)
 	}
-	body, err := x.s.renderer.Find(nil, answer)
+	return x.write(answer)
+}
+
+// write writes the answer in the format asked for.
+func (x *exchange) write(answer fhir.FindAnswer) error {
+	// What fasthttp keeps for bodies has the size of those before.
+	body, err := x.s.renderer.Find(x.c.Response().SwapBody(nil)[:0], answer)
 	if err != nil {
 		return err
 	}
 	if x.format == fhir.XML {
-		if body, _, err = fhir.ToXML(x.release, body); err != nil {
+		xml, _, err := fhir.ToXML(x.release, body)
+		if err != nil {
 			return err
 		}
+		return x.send(fiber.StatusOK, xml)
 	}
-	return x.send(fiber.StatusOK, body)
+	x.head(fiber.StatusOK)
+	x.c.Response().SwapBody(body)
+	return nil
 }
 
 // nextOffer is the cursor of the next page, "" behind the last one. _count=0
