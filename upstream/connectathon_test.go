@@ -32,7 +32,7 @@ func connectathonOptions(t *testing.T, o *Options) {
 	o.Quirks.ScheduleRef = `(arg-s-\d+)$`
 }
 
-// wholeWeeks covers the loaded period in scopes of a week.
+// weekly covers the loaded period in scopes of a week.
 func weekly(t *testing.T, c *Client, today time.Time) []scheduling.Fetched {
 	t.Helper()
 	var all []scheduling.Fetched
@@ -72,14 +72,16 @@ func TestEveryOpenSlotOfTheConnectathonIsFoundWithWhoAndWhere(t *testing.T) {
 func checkConnectathon(t *testing.T, c *Client, today time.Time) {
 	t.Helper()
 	slots := map[string]scheduling.Slot{}
-	for _, f := range weekly(t, c, today) {
+	weeks := weekly(t, c, today)
+	resolver := scheduling.NewResolver("src", c.known.directory(), zone(t, connectathonZone))
+	for _, f := range weeks {
 		if !f.Complete || f.Unusable.Total() != 0 {
 			t.Errorf("complete %v (%s), unusable %v", f.Complete, f.Cut, f.Unusable)
 		}
 		for key, window := range f.Windows {
 			for _, slot := range window {
 				slots[slot.ID] = slot
-				checkConnectathonSlot(t, c, key, slot)
+				checkConnectathonSlot(t, resolver, key, slot)
 			}
 		}
 	}
@@ -88,10 +90,10 @@ func checkConnectathon(t *testing.T, c *Client, today time.Time) {
 	}
 }
 
-func checkConnectathonSlot(t *testing.T, c *Client, key scheduling.WindowKey, slot scheduling.Slot) {
+func checkConnectathonSlot(t *testing.T, resolver *scheduling.Resolver, key scheduling.WindowKey, slot scheduling.Slot) {
 	t.Helper()
 	la := zone(t, connectathonZone)
-	setting, reason := scheduling.NewResolver("src", c.known.directory(), la).Setting(slot.Schedule)
+	setting, reason := resolver.Setting(slot.Schedule)
 	if reason != "" || len(setting.Practitioners) != 1 || len(setting.Locations) != 1 {
 		t.Fatalf("slot %s: %q, setting %+v", slot.ID, reason, setting)
 	}

@@ -206,7 +206,7 @@ func TestAScopeOfSomeSchedulesHoldsThoseAlone(t *testing.T) {
 
 func TestALongQueryIsPostedAndARefusedGetToo(t *testing.T) {
 	t.Parallel()
-	srv, base := sim(t, practice(func(o *ehrsim.Options) { o.Practitioners = 90 }))
+	srv, base := sim(t, practice(func(o *ehrsim.Options) { o.Practitioners, o.Days = 90, 3 }))
 	c := client(t, base, func(o *Options) { o.Dialect = Argonaut })
 	scope := ahead(noon, 3)
 	all := fetch(t, c, scope)

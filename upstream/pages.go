@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slotgate/fhir"
+	"slotgate/fhir/model"
 	"slotgate/scheduling"
 )
 
@@ -164,6 +165,9 @@ func (w *walk) note(page *fhir.Page) (matches int, again bool) {
 			w.ids[id] = true
 		}
 		_, _ = hash.WriteString(id)
+		if slot, ok := e.Resource.(*model.Slot); ok {
+			_, _ = hash.WriteString(slot.Status + slot.Start + slot.End)
+		}
 		_ = hash.WriteByte(0)
 	}
 	w.nameless += page.Broken.Total()
