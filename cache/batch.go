@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 
 	"slotgate/scheduling"
@@ -71,12 +73,11 @@ type batch struct {
 	set        []check
 	unset      []string
 	tell       *check
-	from       string
 	number     string
 }
 
 func (b batch) empty() bool {
-	return len(b.ops)+len(b.set)+len(b.unset) == 0 && b.from == ""
+	return len(b.ops)+len(b.set)+len(b.unset) == 0
 }
 
 // batch decides what goes along with the windows. In the first of several a
@@ -113,7 +114,7 @@ func (r *replacement) finish(v *view, b *batch) {
 		return
 	}
 	for _, c := range v.checks {
-		if c.Fetch > r.fetch && !c.Floor && r.check.within(c, v.from) {
+		if c.Fetch > r.fetch && !c.Floor && r.check.within(c) {
 			return
 		}
 	}
@@ -122,15 +123,17 @@ func (r *replacement) finish(v *view, b *batch) {
 		b.tell = &r.check
 	}
 	for _, c := range v.checks {
-		old := c.Fetch <= r.fetch && c.within(r.check, v.from)
+		old := c.Fetch <= r.fetch && c.within(r.check)
 		if old && c.field != r.check.field {
 			b.unset = append(b.unset, c.field)
 		}
 	}
 }
 
-// dropChecks removes the checks of days gone by.
+// dropChecks takes days gone by out of the checks. Otherwise those of a range of
+// days that moves on with the calendar would never cover each other.
 func (r *replacement) dropChecks(v *view, b *batch, last bool) {
+	day := r.scope.Days.To
 	if v.fetch > 0 {
 		// Followers order the removal after all that was fetched so far.
 		b.number = strconv.FormatUint(v.fetch, 10)
@@ -138,14 +141,22 @@ func (r *replacement) dropChecks(v *view, b *batch, last bool) {
 	if !last {
 		return
 	}
+	trimmed := map[string]check{}
 	for _, c := range v.checks {
-		if c.To <= r.scope.Days.To {
-			b.unset = append(b.unset, c.field)
+		if c.From >= day {
+			continue
+		}
+		b.unset = append(b.unset, c.field)
+		if c = c.since(day); c.To > day && trimmed[c.field].Fetch <= c.Fetch {
+			trimmed[c.field] = c
 		}
 	}
-	if v.from < r.scope.Days.To {
-		b.from = dayText(r.scope.Days.To)
+	for _, c := range v.checks {
+		if c.Fetch > trimmed[c.field].Fetch {
+			delete(trimmed, c.field)
+		}
 	}
+	b.set = slices.Collect(maps.Values(trimmed))
 }
 
 // run hands the batch to Redis.
@@ -163,7 +174,7 @@ func (r *replacement) run(ctx context.Context, b batch) (int, error) {
 	o := r.store.options
 	args := []any{
 		b.rev, b.number, b.nonce, o.FeedLength, r.store.keys.wake(), string(r.source),
-		strconv.FormatInt(r.at.UnixMilli(), 10), names, told, b.from, len(b.set),
+		strconv.FormatInt(r.at.UnixMilli(), 10), names, told, len(b.set),
 	}
 	for _, c := range b.set {
 		text, err := c.text()

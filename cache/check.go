@@ -28,10 +28,19 @@ type check struct {
 func newCheck(scope scheduling.Scope, fetch uint64, at time.Time) check {
 	c := check{From: scope.Days.From, To: scope.Days.To, Fetch: fetch, At: at.UnixMilli()}
 	c.Schedules = slices.Compact(slices.Sorted(slices.Values(scope.Schedules)))
+	return c.named()
+}
+
+// named gives the check the field that its scope asks for: one of the same scope
+// takes its place.
+func (c check) named() check {
 	c.field = c.From.String() + "/" + c.To.String()
 	if len(c.Schedules) > 0 {
 		sum := sha256.Sum256([]byte(strings.Join(c.Schedules, "\x00")))
 		c.field += "/" + hex.EncodeToString(sum[:8])
+	}
+	if c.Floor {
+		c.field += "/floor"
 	}
 	return c
 }
@@ -39,8 +48,13 @@ func newCheck(scope scheduling.Scope, fetch uint64, at time.Time) check {
 // floor is the mark to set before the check itself.
 func (c check) floor() check {
 	c.Floor, c.At = true, 0
-	c.field += "/floor"
-	return c
+	return c.named()
+}
+
+// since leaves out the days before day.
+func (c check) since(day scheduling.Day) check {
+	c.From = max(c.From, day)
+	return c.named()
 }
 
 func (c check) text() (string, error) {
@@ -79,9 +93,9 @@ func (c check) coversSchedule(schedule string) bool {
 
 func (c check) overlaps(days scheduling.Days) bool { return c.From < days.To && days.From < c.To }
 
-// within tells whether other covers all that c covers from the day on.
-func (c check) within(other check, from scheduling.Day) bool {
-	if max(c.From, from) < other.From || c.To > other.To {
+// within tells whether other covers all that c covers.
+func (c check) within(other check) bool {
+	if c.From < other.From || c.To > other.To {
 		return false
 	}
 	if len(other.Schedules) == 0 {

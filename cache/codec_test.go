@@ -216,22 +216,21 @@ func TestALaterCheckMakesOnlyWhatItCoversSuperfluous(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		small, large check
-		from         scheduling.Day
 		want         bool
 	}{
-		"the same":                          {scope(1, 3), scope(1, 3), 0, true},
-		"fewer days":                        {scope(1, 2), scope(1, 3), 0, true},
-		"more days":                         {scope(1, 4), scope(1, 3), 0, false},
-		"earlier days that were dropped":    {scope(0, 3), scope(1, 3), 1, true},
-		"earlier days that are kept":        {scope(0, 3), scope(1, 3), 0, false},
-		"some schedules in all":             {scope(1, 3, "a"), scope(1, 3), 0, true},
-		"all schedules in some":             {scope(1, 3), scope(1, 3, "a"), 0, false},
-		"some in more, whatever the order":  {scope(1, 3, "b", "a"), scope(1, 3, "c", "b", "a"), 0, true},
-		"some in others":                    {scope(1, 3, "a", "d"), scope(1, 3, "c", "b", "a"), 0, false},
-		"the same schedules, named twice":   {scope(1, 3, "a", "a"), scope(1, 3, "a"), 0, true},
-		"a schedule that begins like other": {scope(1, 3, "ab"), scope(1, 3, "a"), 0, false},
+		"the same":                          {scope(1, 3), scope(1, 3), true},
+		"fewer days":                        {scope(1, 2), scope(1, 3), true},
+		"more days":                         {scope(1, 4), scope(1, 3), false},
+		"earlier days that were dropped":    {scope(0, 3).since(1), scope(1, 3), true},
+		"earlier days that are kept":        {scope(0, 3), scope(1, 3), false},
+		"some schedules in all":             {scope(1, 3, "a"), scope(1, 3), true},
+		"all schedules in some":             {scope(1, 3), scope(1, 3, "a"), false},
+		"some in more, whatever the order":  {scope(1, 3, "b", "a"), scope(1, 3, "c", "b", "a"), true},
+		"some in others":                    {scope(1, 3, "a", "d"), scope(1, 3, "c", "b", "a"), false},
+		"the same schedules, named twice":   {scope(1, 3, "a", "a"), scope(1, 3, "a"), true},
+		"a schedule that begins like other": {scope(1, 3, "ab"), scope(1, 3, "a"), false},
 	} {
-		if got := c.small.within(c.large, c.from); got != c.want {
+		if got := c.small.within(c.large); got != c.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}

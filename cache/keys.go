@@ -29,7 +29,7 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 
 // The keys of one source.
 //
-//	meta            HASH    life, base, fetch, seq, nonce, rev, from: see below
+//	meta            HASH    life, base, fetch, seq, nonce, rev: see below
 //	days            SET     the days that have windows, as numbers
 //	windows:<day>   HASH    schedule -> open slots of that day (see encodeWindow)
 //	heads:<day>     HASH    schedule -> fetch, digest and number of slots (see head)
@@ -44,7 +44,7 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 // Fields of meta: life names this life of the source; base and fetch are the
 // first and the latest number that Begin gave in it; seq and nonce are those of
 // the latest entry of the feed; rev is the nonce of the latest write to windows
-// or checks; from is the first day that was not dropped.
+// or checks.
 //
 // Windows stand in a hash a day, not in one for all: a fetch of some days reads
 // the heads of those days alone, and a day gone by goes at once.

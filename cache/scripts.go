@@ -39,8 +39,7 @@ return redis.call('HINCRBY', KEYS[1], 'fetch', 1)
 //	ARGV     1 rev that the caller compared with, 2 number of the fetch ('' when none),
 //	         3 nonce, 4 length of the feed, 5 channel, 6 source,
 //	         7 end of the fetch, 8 names of the windows for the feed, 9 check for the feed ('' when none),
-//	         10 first day that is kept ('' leaves it),
-//	         11 n, then n pairs of checks to set, m, then m checks to delete,
+//	         10 n, then n pairs of checks to set, m, then m checks to delete,
 //	         then for each day: its number, n, n times (schedule, head, content), m, m schedules to delete
 //	returns  1 written; 0 others wrote since the comparison; -1 the fetch began in another life
 const windowsSource = preamble + `
@@ -54,7 +53,7 @@ end
 if (meta[1] or '') ~= ARGV[1] then
   return 0
 end
-local at = 11
+local at = 10
 local function list(each)
   local n = tonumber(ARGV[at])
   at = at + 1
@@ -88,9 +87,6 @@ for k = 5, #KEYS, 2 do
   end
 end
 redis.call('HSET', KEYS[1], 'rev', ARGV[3])
-if ARGV[10] ~= '' then
-  redis.call('HSET', KEYS[1], 'from', ARGV[10])
-end
 if ARGV[8] ~= '' or ARGV[9] ~= '' then
   tell(KEYS[1], KEYS[4], ARGV[3], ARGV[4], ARGV[5], ARGV[6], 'f', ARGV[2], 'a', ARGV[7], 'w', ARGV[8], 'c', ARGV[9])
 end

@@ -48,8 +48,7 @@ func digestOf(content []byte) (digest [8]byte) {
 // that tells whether they are still the same when we write.
 type view struct {
 	rev    string
-	fetch  uint64 // the latest number that was given
-	from   scheduling.Day
+	fetch  uint64           // the latest number that was given
 	days   []scheduling.Day // of the scope, in order
 	checks []check
 	heads  map[scheduling.WindowKey]head
@@ -60,7 +59,7 @@ type view struct {
 func (s *Store) view(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) (*view, error) {
 	k := s.keys.source(source)
 	pipe := s.client.Pipeline()
-	meta := pipe.HMGet(ctx, k.meta(), "rev", "fetch", "from")
+	meta := pipe.HMGet(ctx, k.meta(), "rev", "fetch")
 	days := pipe.SMembers(ctx, k.days())
 	checks := pipe.HGetAll(ctx, k.checks())
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -69,13 +68,11 @@ func (s *Store) view(ctx context.Context, source scheduling.SourceID, scope sche
 	v := &view{heads: map[scheduling.WindowKey]head{}}
 	v.rev = textAt(meta.Val(), 0)
 	v.fetch, _ = strconv.ParseUint(textAt(meta.Val(), 1), 10, 64)
-	from, _ := strconv.ParseInt(textAt(meta.Val(), 2), 10, 32)
-	v.from = scheduling.Day(from)
 	v.days = slices.DeleteFunc(readDays(days.Val()), func(d scheduling.Day) bool { return !scope.Days.Has(d) })
 	for field, text := range checks.Val() {
 		c, err := readCheck(field, text)
 		if err != nil {
-			// An unreadable check goes with the next prune: it covers nothing.
+			// It covers nothing, and goes with the next DropBefore.
 			c = check{field: field}
 		}
 		v.checks = append(v.checks, c)

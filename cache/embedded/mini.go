@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ const tick = 250 * time.Millisecond
 type mini struct {
 	mu     sync.Mutex
 	server *miniredis.Miniredis
+	addr   string
 	down   bool
 	stop   chan struct{}
 	ticker sync.WaitGroup
@@ -24,12 +27,23 @@ type mini struct {
 
 func startMini(log *slog.Logger) (engine, error) {
 	m := &mini{server: miniredis.NewMiniRedis(), stop: make(chan struct{})}
-	if err := m.server.StartAddr("127.0.0.1:0"); err != nil {
+	if err := m.listen(); err != nil {
 		return nil, err
 	}
+	m.addr = m.server.Addr()
 	log.Info("no redis-server in use: a stand-in within this process keeps the slots; nothing outlives the process")
 	m.ticker.Go(m.run)
 	return m, nil
+}
+
+// listen takes a loopback address of our own where the system has more than one,
+// so that nobody's outgoing connection takes our port while restart frees it.
+func (m *mini) listen() error {
+	own := fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	if err := m.server.StartAddr(own); err == nil {
+		return nil
+	}
+	return m.server.StartAddr("127.0.0.1:0")
 }
 
 // run lets the clock of miniredis run.
@@ -48,7 +62,7 @@ func (m *mini) run() {
 	}
 }
 
-func (m *mini) url() string { return "redis://" + m.server.Addr() }
+func (m *mini) url() string { return "redis://" + m.addr }
 func (m *mini) real() bool  { return false }
 
 func (m *mini) kill() error {
@@ -70,7 +84,7 @@ func (m *mini) restart(context.Context) error {
 	defer m.mu.Unlock()
 	m.halt()
 	m.server.FlushAll()
-	if err := m.server.Restart(); err != nil {
+	if err := m.server.StartAddr(m.addr); err != nil {
 		return err
 	}
 	m.down = false
