@@ -103,9 +103,9 @@ func (f *finder) schedule(c *criteria, n int) {
 	if !some {
 		return
 	}
-	sift := !all || c.limited && !b.fresh(c.oldest, c.st.cover)
+	sift := !all || c.st.doubles.shadows[int32(n)] > 0 || c.limited && !b.fresh(c.oldest, c.st.cover)
 	for i := range b.runs {
-		f.cursor = cursor{c: c, place: p, book: b, run: &b.runs[i], sift: sift}
+		f.cursor = cursor{c: c, number: int32(n), place: p, book: b, run: &b.runs[i], sift: sift}
 		f.run(&f.cursor)
 	}
 }
@@ -170,7 +170,7 @@ func (cur *cursor) total() int {
 func (cur *cursor) sifted(w *window, from, to int) int {
 	n := 0
 	for i := from; i < to; i++ {
-		if cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) {
+		if cur.takes(w, i) {
 			n++
 		}
 	}

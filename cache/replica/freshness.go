@@ -66,7 +66,7 @@ func (st *state) open(now time.Time) (slots, windows int) {
 		if b.count == 0 || st.layout.places[n].setting == nil {
 			continue
 		}
-		all := !limited || b.fresh(oldest, st.cover)
+		all := st.doubles.shadows[int32(n)] == 0 && (!limited || b.fresh(oldest, st.cover))
 		for i := range b.runs {
 			r := &b.runs[i]
 			if all {
@@ -74,8 +74,8 @@ func (st *state) open(now time.Time) (slots, windows int) {
 				continue
 			}
 			for _, w := range r.windows {
-				if b.checkedAt(w, st.cover) >= oldest {
-					slots += len(w.slots) - w.seek(from, "")
+				if !limited || b.checkedAt(w, st.cover) >= oldest {
+					slots += st.openIn(int32(n), w, from)
 				}
 			}
 		}
@@ -116,9 +116,35 @@ func (st *state) missing(q *scheduling.Query, now time.Time) bool {
 		b := st.books.at(n)
 		for i := range b.runs {
 			r := &b.runs[i]
-			if r.before(r.seek(s.to, "")) > r.before(r.seek(s.from, "")) {
+			if at, end := r.within(s); at.before(end) && st.anyHere(int32(n), r, at, end) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// openIn counts the slots of a window that begin at or after from.
+func (st *state) openIn(schedule int32, w *window, from int64) int {
+	slots := 0
+	for i := w.seek(from, ""); i < len(w.slots); i++ {
+		if !st.doubles.shadowed(schedule, w, i) {
+			slots++
+		}
+	}
+	return slots
+}
+
+// anyHere tells whether one of the slots of a part of a run counts here.
+func (st *state) anyHere(schedule int32, r *run, at, end position) bool {
+	for ; at.before(end); at.slot++ {
+		w := r.windows[at.window]
+		if int(at.slot) == len(w.slots) {
+			at = position{at.window + 1, -1}
+			continue
+		}
+		if !st.doubles.shadowed(schedule, w, int(at.slot)) {
+			return true
 		}
 	}
 	return false

@@ -156,6 +156,9 @@ func (w *world) slot(key scheduling.WindowKey, at time.Time, n int) scheduling.S
 		ID: fmt.Sprintf("%s/%v/%d", key.Schedule, key.Day, n), Schedule: key.Schedule,
 		Status: scheduling.SlotFree, Start: at, End: at.Add(15 * time.Minute),
 	}
+	if w.oneIn(8, "moved") {
+		slot.ID = w.name("moved", 3)
+	}
 	if w.oneIn(3, "ownCodes") {
 		slot.Specialty, slot.ServiceType = w.codes(), w.codes()
 	}

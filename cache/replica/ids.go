@@ -68,12 +68,14 @@ func (x *idIndex) schedules(id string, yield func(schedule int32) bool) {
 	}
 }
 
-// with is the index after the edits.
-func (x *idIndex) with(edits []idEdit) *idIndex {
+// with is the index after the edits. Clashes are the hashes among those that
+// were added which stand in it more than once.
+func (x *idIndex) with(edits []idEdit) (next *idIndex, clashes map[uint32]bool) {
 	if len(edits) == 0 {
-		return x
+		return x, nil
 	}
-	next := x.grown(len(edits))
+	clashes = map[uint32]bool{}
+	next = x.grown(len(edits))
 	width := len(next.nodes)*nodeWidth - 1
 	slices.SortFunc(edits, func(a, b idEdit) int {
 		if d := int(a.place.hash)&width - int(b.place.hash)&width; d != 0 || a.remove == b.remove {
@@ -103,9 +105,28 @@ func (x *idIndex) with(edits []idEdit) *idIndex {
 			n++
 		}
 		next.nodes[node][bucket] = next.nodes[node][bucket].with(edits[:n])
+		next.nodes[node][bucket].clashing(edits[:n], clashes)
 		edits = edits[n:]
 	}
-	return next
+	return next, clashes
+}
+
+// clashing notes which added hashes the bucket has more than once.
+func (b idBucket) clashing(edits []idEdit, clashes map[uint32]bool) {
+	for _, edit := range edits {
+		if edit.remove {
+			continue
+		}
+		times := 0
+		for _, place := range b {
+			if place.hash == edit.place.hash {
+				times++
+			}
+		}
+		if times > 1 {
+			clashes[edit.place.hash] = true
+		}
+	}
 }
 
 // with is a bucket after the edits, without spare room.

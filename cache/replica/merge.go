@@ -8,13 +8,14 @@ import (
 
 // cursor goes through the matching slots of one run in order.
 type cursor struct {
-	c     *criteria
-	place *place
-	book  *book
-	run   *run
-	at    position
-	end   position
-	sift  bool // single slots or windows of the run may not match
+	c      *criteria
+	number int32 // the schedule's
+	place  *place
+	book   *book
+	run    *run
+	at     position
+	end    position
+	sift   bool // single slots or windows of the run may not match
 
 	start int64 // of the slot at hand
 	id    string
@@ -34,7 +35,7 @@ func (cur *cursor) settle() bool {
 			continue
 		}
 		i := int(cur.at.slot)
-		if cur.sift && !cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) {
+		if cur.sift && !cur.takes(w, i) {
 			cur.at.slot++
 			continue
 		}
@@ -42,6 +43,11 @@ func (cur *cursor) settle() bool {
 		return true
 	}
 	return false
+}
+
+// takes tells whether slot i of the window is asked for, and counts here.
+func (cur *cursor) takes(w *window, i int) bool {
+	return cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) && !cur.c.st.doubles.shadowed(cur.number, w, i)
 }
 
 // next moves on by one slot.

@@ -105,7 +105,13 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 			}
 		}
 		old := m.tooOld(source, q, w, now)
-		for _, slot := range w.Slots {
+		for i, slot := range w.Slots {
+			twice := slices.ContainsFunc(w.Slots[:i], func(s scheduling.Slot) bool {
+				return s.ID == slot.ID && s.Start.Equal(slot.Start) && s.Usable() == ""
+			})
+			if twice || !m.counts(source.ID, w, slot) {
+				continue
+			}
 			if slot.Start.Before(from) || !to.IsZero() && !slot.Start.Before(to) || slot.Usable() != "" {
 				continue
 			}
@@ -122,6 +128,22 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 		}
 	}
 	return hits, complete
+}
+
+// counts tells whether this occurrence of the slot is the one that is offered:
+// the latest fetch's, of those the soonest.
+func (m *model) counts(id scheduling.SourceID, w scheduling.Window, slot scheduling.Slot) bool {
+	for _, other := range m.windows[id] {
+		for _, twin := range other.Slots {
+			if twin.ID != slot.ID || twin.Usable() != "" {
+				continue
+			}
+			if other.Fetch > w.Fetch || other.Fetch == w.Fetch && twin.Start.Before(slot.Start) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (m *model) complete(source scheduling.Source, q scheduling.Query, now time.Time) bool {

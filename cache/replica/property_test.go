@@ -201,8 +201,9 @@ type shaped struct {
 }
 
 type slotShape struct {
-	Slot   scheduling.Slot
-	Offers string
+	Slot     scheduling.Slot
+	Offer    string
+	Shadowed bool
 }
 
 func shape(st *state) shaped {
@@ -221,7 +222,7 @@ func shape(st *state) shaped {
 				s.Checked[scheduling.WindowKey{Schedule: p.id, Day: w.day}] = b.checkedAt(w, st.cover)
 			}
 			for i := range w.slots {
-				s.Slots[w.slotID(i)] = slotShape{w.slot(i, p.id, st.sets), w.offerID(i)}
+				s.Slots[w.slotID(i)+p.id+w.day.String()+w.slot(i, p.id, st.sets).Start.String()] = slotShape{w.slot(i, p.id, st.sets), w.offerID(i), st.doubles.shadowed(int32(n), w, i)}
 			}
 		}
 	}
@@ -275,7 +276,7 @@ func TestIdsAreFoundAfterAnyEdits(t *testing.T) {
 				}
 				edits = append(edits, idEdit{idPlace{x.hash(o.id), o.schedule}, remove})
 			}
-			x = x.with(edits)
+			x, _ = x.with(edits)
 			if before.count != count {
 				t.Fatal("an edit changed the index before it")
 			}

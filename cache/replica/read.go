@@ -40,6 +40,7 @@ func (r *Replica) Read(kind scheduling.Kind, id string) (scheduling.Record, bool
 
 // located is where a slot lies.
 type located struct {
+	number int32 // the schedule's
 	place  *place
 	book   *book
 	window *window
@@ -52,8 +53,7 @@ func (at located) virtual() bool {
 	return x != nil && x.virtual || at.place.setting.Schedule.Virtual
 }
 
-// locate finds an open slot by one of our ids. Where two windows hold it, since
-// the slot was moved and only one of its days read anew, the later fetch knows.
+// locate finds an open slot by one of our ids.
 func (st *state) locate(id string, idOf func(*window, int) string, now time.Time) (found located, ok bool) {
 	from := seconds(now)
 	oldest, limited := st.oldest(now, 0)
@@ -63,12 +63,13 @@ func (st *state) locate(id string, idOf func(*window, int) string, now time.Time
 			return true
 		}
 		for _, w := range b.windows {
-			if ok && w.fetch <= found.window.fetch || limited && b.checkedAt(w, st.cover) < oldest {
+			if limited && b.checkedAt(w, st.cover) < oldest {
 				continue
 			}
 			for i := range w.slots {
-				if w.slots[i].start >= from && idOf(w, i) == id {
-					found, ok = located{p, b, w, i}, true
+				if w.slots[i].start >= from && idOf(w, i) == id && !st.doubles.shadowed(n, w, i) {
+					found, ok = located{n, p, b, w, i}, true
+					return false
 				}
 			}
 		}

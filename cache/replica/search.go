@@ -130,7 +130,7 @@ func (st *state) searchSlots(page *recordPage, now time.Time) {
 		}
 		for _, w := range b.windows {
 			if c.shows(b, w) {
-				m.slots(page, c, located{p, b, w, 0}, from)
+				m.slots(page, c, located{int32(n), p, b, w, 0}, from)
 			}
 		}
 	})
@@ -147,7 +147,7 @@ func (m *matcher) slots(page *recordPage, c *criteria, at located, from int64) {
 	for i := w.seek(from, ""); i < len(w.slots); i++ {
 		at.slot = i
 		x := w.extraOf(i)
-		if x != nil && x.virtual || !c.takes(kindOf(x), at.place.kind) || !m.startsRight(w.slots[i].start, at.place) {
+		if x != nil && x.virtual || m.st.doubles.shadowed(at.number, w, i) || !c.takes(kindOf(x), at.place.kind) || !m.startsRight(w.slots[i].start, at.place) {
 			continue
 		}
 		id := w.slotID(i)

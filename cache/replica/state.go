@@ -9,31 +9,33 @@ import (
 
 // state is all that is known of one source at one moment. It is immutable.
 type state struct {
-	source scheduling.Source
-	loaded bool // a worker had filled the source at some time
-	status scheduling.Status
-	dir    *directory
-	layout *layout
-	books  shelf // by schedule number, as the layout's places
-	sets   [][]scheduling.Concept
-	ids    *idIndex
-	gens   map[string]uint32
-	cover  coverage
-	hidden scheduling.Tally  // slots that cannot be offered, by reason
-	told   scheduling.Status // the status, and what is hidden among the unusable
-	held   int               // slots in books, hidden ones too
+	source  scheduling.Source
+	loaded  bool // a worker had filled the source at some time
+	status  scheduling.Status
+	dir     *directory
+	layout  *layout
+	books   shelf // by schedule number, as the layout's places
+	sets    [][]scheduling.Concept
+	ids     *idIndex
+	doubles *doubles
+	gens    map[string]uint32
+	cover   coverage
+	hidden  scheduling.Tally  // slots that cannot be offered, by reason
+	told    scheduling.Status // the status, and what is hidden among the unusable
+	held    int               // slots in books, hidden ones too
 }
 
 // newState is that of a source of which nothing is known.
 func newState(source scheduling.Source) *state {
 	st := &state{
-		source: source,
-		status: scheduling.Status{Source: source.ID},
-		dir:    newDirectory(source, scheduling.NewDirectory()),
-		layout: &layout{},
-		sets:   [][]scheduling.Concept{nil},
-		ids:    newIDIndex(0),
-		hidden: scheduling.Tally{},
+		source:  source,
+		status:  scheduling.Status{Source: source.ID},
+		dir:     newDirectory(source, scheduling.NewDirectory()),
+		layout:  &layout{},
+		sets:    [][]scheduling.Concept{nil},
+		ids:     newIDIndex(0),
+		doubles: &doubles{},
+		hidden:  scheduling.Tally{},
 	}
 	st.tell()
 	return st

@@ -18,10 +18,12 @@ type transaction struct {
 	gens  map[string]uint32 // as they were before
 	keep  scheduling.Day
 	late  int
+
+	suspects map[string]bool // offers that may stand in two places
 }
 
 func (e *entry) begin(st *state) *transaction {
-	tx := &transaction{e: e, next: *st, books: st.books.edit(), gens: st.gens}
+	tx := &transaction{e: e, next: *st, books: st.books.edit(), gens: st.gens, suspects: map[string]bool{}}
 	tx.next.hidden = st.hidden.Clone()
 	tx.keep = scheduling.DayOf(e.now(), time.UTC) - keepDays
 	return tx
@@ -29,7 +31,9 @@ func (e *entry) begin(st *state) *transaction {
 
 func (tx *transaction) done() *state {
 	tx.next.books = tx.books.shelf
-	tx.next.ids = tx.next.ids.with(tx.edits)
+	var clashes map[uint32]bool
+	tx.next.ids, clashes = tx.next.ids.with(tx.edits)
+	tx.settleDoubles(clashes)
 	tx.next.sets = tx.e.in.sets
 	maps.DeleteFunc(tx.next.hidden, func(_ scheduling.Reason, n int) bool { return n == 0 })
 	tx.next.tell()
@@ -138,6 +142,8 @@ func (tx *transaction) put(n int32, old, next *book) {
 
 // list notes which ids came and which went.
 func (tx *transaction) list(n int32, old, next *book) {
+	tx.suspect(old.windows)
+	tx.suspect(next.windows)
 	had := make(map[*window]bool, len(old.windows))
 	for _, w := range old.windows {
 		had[w] = true

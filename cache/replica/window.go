@@ -162,6 +162,10 @@ func (p *packer) pack(in scheduling.Window) *window {
 	slices.SortFunc(p.order, func(a, b packed) int {
 		return cmp.Or(cmp.Compare(a.Start.Unix(), b.Start.Unix()), cmp.Compare(a.ids.offer, b.ids.offer))
 	})
+	// A page that came twice brings its slots twice.
+	p.order = slices.CompactFunc(p.order, func(a, b packed) bool {
+		return a.ids.offer == b.ids.offer && a.Start.Unix() == b.Start.Unix()
+	})
 	p.fill(out)
 	return out
 }
