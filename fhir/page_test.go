@@ -22,6 +22,13 @@ func TestAPageReadsLikeItsResourcesReadOneByOneButForTheNarrative(t *testing.T) 
 			`{"resourceType":"Appointment","id":"d","status":"proposed","minutesDuration":15,"slot":[{"reference":"Slot/1"}],"participant":[{"actor":{"reference":"Practitioner/1"},"status":"needs-action"}],"requestedPeriod":[{"start":"a"}]}`,
 			`{"resourceType":"Appointment","id":"e","contained":[{"resourceType":"Slot","id":"in"}]}`,
 			`{"resourceType":"Slot"}`,
+			`{"resourceType":"Slot","extension":[{"url":"u","valueCode":"v"}]}`,
+			`{"resourceType":"Slot","_start":{"id":"1"}}`,
+			`{"resourceType":"Appointment","language":"en"}`,
+			// The same member in both types, which must not be taken for each other's.
+			`{"resourceType":"Slot","specialty":[{"text":"same"}]}`,
+			`{"resourceType":"Appointment","specialty":[{"text":"same"}]}`,
+			`{"resourceType":"Slot","specialty":[{"text":"same"}]}`,
 			`{"resourceType":"Basic","id":"raw","code":{"text":"x"}}`,
 		}
 		if rel == scheduling.R4 {

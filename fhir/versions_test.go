@@ -1,0 +1,169 @@
+package fhir_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slotgate/fhir"
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// TestOneRecordIsWrittenAsEachVersionHasIt reads what one version wrote and
+// wants what the other one writes of it.
+func TestOneRecordIsWrittenAsEachVersionHasIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ stu3, r4 string }{
+		"a slot": {
+			`{"resourceType":"Slot","serviceCategory":{"text":"a"},"schedule":{"reference":"Schedule/1"},"status":"free","start":"2026-12-01T08:00:00Z","end":"2026-12-01T08:15:00Z","appointmentType":{"coding":[{"system":"http://hl7.org/fhir/v2/0276","code":"ROUTINE"},{"system":"http://hl7.org/fhir/v2/0276","code":"WALKIN"}]}}`,
+			`{"resourceType":"Slot","serviceCategory":[{"text":"a"}],"schedule":{"reference":"Schedule/1"},"status":"free","start":"2026-12-01T08:00:00Z","end":"2026-12-01T08:15:00Z","appointmentType":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0276","code":"ROUTINE"},{"system":"http://terminology.hl7.org/CodeSystem/v2-0276","code":"WALKIN"}]}}`,
+		},
+		"a schedule": {
+			`{"resourceType":"Schedule","serviceCategory":{"text":"a"},"actor":[{"display":"x"}]}`,
+			`{"resourceType":"Schedule","serviceCategory":[{"text":"a"}],"actor":[{"display":"x"}]}`,
+		},
+		"why an appointment is, and why it was cancelled": {
+			`{"resourceType":"Appointment","extension":[{"url":"http://fhir.org/guides/argonaut-scheduling/StructureDefinition/extension-status-reason","valueCodeableConcept":{"text":"ill"}}],"status":"cancelled","reason":[{"text":"r"}],"indication":[{"reference":"Condition/1"}],"incomingReferral":[{"reference":"ReferralRequest/1"}],"participant":[{"actor":{"display":"x"},"status":"declined"}]}`,
+			`{"resourceType":"Appointment","status":"cancelled","cancelationReason":{"text":"ill"},"reasonCode":[{"text":"r"}],"reasonReference":[{"reference":"Condition/1"}],"basedOn":[{"reference":"ReferralRequest/1"}],"participant":[{"actor":{"display":"x"},"status":"declined"}]}`,
+		},
+		"the source of a record": {
+			`{"resourceType":"Practitioner","meta":{"extension":[{"url":"http://hl7.org/fhir/4.0/StructureDefinition/extension-Meta.source","valueUri":"urn:x"}],"versionId":"1"}}`,
+			`{"resourceType":"Practitioner","meta":{"source":"urn:x","versionId":"1"}}`,
+		},
+		"the kind of a place": {
+			`{"resourceType":"Location","type":{"text":"clinic"}}`,
+			`{"resourceType":"Location","type":[{"text":"clinic"}]}`,
+		},
+		"the category of a service": {
+			`{"resourceType":"HealthcareService","category":{"text":"derm"}}`,
+			`{"resourceType":"HealthcareService","category":[{"text":"derm"}]}`,
+		},
+		"the classes of a coverage": {
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"grouping":{"group":"g","groupDisplay":"G","subPlan":"sp","class":"c"}}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"class":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"group"}]},"value":"g","name":"G"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"subplan"}]},"value":"sp"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"class"}]},"value":"c"}]}`,
+		},
+		"whether an operation changes anything": {
+			`{"resourceType":"OperationDefinition","name":"F","status":"active","kind":"operation","idempotent":true,"code":"find","system":false,"type":true,"instance":false}`,
+			`{"resourceType":"OperationDefinition","name":"F","status":"active","kind":"operation","affectsState":false,"code":"find","system":false,"type":true,"instance":false}`,
+		},
+		"resources within resources": {
+			`{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Parameters","parameter":[{"name":"a","resource":{"resourceType":"Location","type":{"text":"x"}}}]}}]}`,
+			`{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Parameters","parameter":[{"name":"a","resource":{"resourceType":"Location","type":[{"text":"x"}]}}]}}]}`,
+		},
+	} {
+		both := map[scheduling.Release]string{scheduling.STU3: c.stu3, scheduling.R4: c.r4}
+		for from, text := range both {
+			res, err := fhir.Read(from, fhir.JSON, []byte(text))
+			if err != nil {
+				t.Errorf("%s in %s: %v", name, from, err)
+				continue
+			}
+			for to, want := range both {
+				got, err := fhir.Write(to, fhir.JSON, res)
+				if err != nil {
+					t.Errorf("%s in %s: %v", name, to, scheduling.AsError(err).Err)
+					continue
+				}
+				if diff := cmp.Diff(tree(t, []byte(want)), tree(t, got)); diff != "" {
+					t.Errorf("%s, %s to %s (-want +got):\n%s", name, from, to, diff)
+				}
+			}
+		}
+		roundTrip(t, scheduling.STU3, []byte(c.stu3))
+		roundTrip(t, scheduling.R4, []byte(c.r4))
+	}
+}
+
+func TestWhatOnlyOneVersionHasStaysInIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		from scheduling.Release
+		text string
+		want string // in the other version
+	}{
+		"a role cannot take part in STU3": {
+			scheduling.R4,
+			`{"resourceType":"Appointment","status":"checked-in","patientInstruction":"fast","participant":[{"actor":{"reference":"https://x/PractitionerRole/1"},"status":"accepted"},{"actor":{"reference":"Practitioner/1"},"status":"accepted","period":{"start":"2026"}}]}`,
+			`{"resourceType":"Appointment","status":"arrived","participant":[{"actor":{"reference":"Practitioner/1"},"status":"accepted"}]}`,
+		},
+		"a waiting list": {
+			scheduling.R4,
+			`{"resourceType":"Appointment","status":"waitlist","participant":[{"actor":{"display":"x"},"status":"accepted"}]}`,
+			`{"resourceType":"Appointment","status":"pending","participant":[{"actor":{"display":"x"},"status":"accepted"}]}`,
+		},
+		"the time of a bundle": {
+			scheduling.R4,
+			`{"resourceType":"Bundle","type":"collection","timestamp":"2026-12-01T08:00:00Z"}`,
+			`{"resourceType":"Bundle","type":"collection"}`,
+		},
+		"an animal is no patient in R4": {
+			scheduling.STU3,
+			`{"resourceType":"Patient","gender":"male","animal":{"species":{"text":"dog"}},"odd":1}`,
+			`{"resourceType":"Patient","gender":"male","odd":1}`,
+		},
+		"the sequence of a coverage": {
+			scheduling.STU3,
+			`{"resourceType":"Coverage","status":"active","sequence":"1","beneficiary":{"display":"p"},"payor":[{"display":"i"}]}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}]}`,
+		},
+	} {
+		res, err := fhir.Read(c.from, fhir.JSON, []byte(c.text))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		to := scheduling.R4
+		if c.from == scheduling.R4 {
+			to = scheduling.STU3
+		}
+		got, err := fhir.Write(to, fhir.JSON, res)
+		if err != nil {
+			t.Fatal(name, scheduling.AsError(err).Err)
+		}
+		if diff := cmp.Diff(tree(t, []byte(c.want)), tree(t, got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		same, err := fhir.Write(c.from, fhir.JSON, res)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if diff := cmp.Diff(tree(t, []byte(c.text)), tree(t, same)); diff != "" {
+			t.Errorf("%s: writing for one version changed the record for the other:\n%s", name, diff)
+		}
+	}
+}
+
+func TestAServerThatMixesTheVersionsIsReadInSTU3(t *testing.T) {
+	t.Parallel()
+	res, err := fhir.Read(scheduling.STU3, fhir.JSON, []byte(`{"resourceType":"Slot","serviceCategory":[{"text":"a"},{"text":"b"}]}`))
+	if err != nil || len(res.(*model.Slot).ServiceCategory) != 2 {
+		t.Errorf("%v %v", res, err)
+	}
+	res, err = fhir.Read(scheduling.R4, fhir.JSON, []byte(`{"resourceType":"CapabilityStatement","rest":[{"operation":[{"name":"find","definition":{"reference":"X"}}]}]}`))
+	if err != nil || res.(*model.CapabilityStatement).Rest[0].Operation[0].Definition != "X" {
+		t.Errorf("%v %v", res, err)
+	}
+}
+
+func TestUnknownElementsAndTypesAreKept(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"resourceType":"Basic","id":"b","code":{"text":"x"},"odd":[1.50,null,{"a":"b"}]}`,
+		`{"resourceType":"Slot","id":"s","schedule":{"reference":"Schedule/1","_reference":{"id":"r"},"odd":1},"status":"free","_status":{"extension":[{"url":"u","valueTiming":{"event":["2026"]}}]},"start":"2026-12-01T08:00:00Z","end":"2026-12-01T08:15:00Z","odd":{"b":2.0}}`,
+		`{"resourceType":"Bundle","type":"collection","odd":1,"entry":[{"odd":true,"resource":{"resourceType":"Basic","id":"b"}}]}`,
+	} {
+		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+			res, err := fhir.Read(rel, fhir.JSON, []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := fhir.Write(rel, fhir.JSON, res)
+			if err != nil {
+				t.Fatal(scheduling.AsError(err).Err)
+			}
+			if diff := cmp.Diff(tree(t, []byte(text)), tree(t, got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", rel, diff)
+			}
+		}
+	}
+}
