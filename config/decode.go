@@ -167,7 +167,7 @@ func (d *decoder) field(n ast.Node, v reflect.Value, at place, isFile bool) erro
 	if err != nil {
 		return d.failAt(at, "%v", err)
 	}
-	d.hidden.add(s.value, redacted)
+	d.hidden.add(s.Reveal(), redacted)
 	v.Set(reflect.ValueOf(s))
 	return nil
 }

@@ -200,7 +200,8 @@ func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 	}
 	shown := logged.String() + string(encoded) + f.Admin.String()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		shown += fmt.Sprintf(verb, f.Admin) + fmt.Sprintf(verb, f) + fmt.Sprintf(verb, &f.Admin)
+		within := struct{ secret config.Secret }{f.Admin} // fmt calls no method of an unexported field
+		shown += fmt.Sprintf(verb, within) + fmt.Sprintf(verb, &within) + fmt.Sprintf(verb, f.Admin) + fmt.Sprintf(verb, f) + fmt.Sprintf(verb, &f.Admin)
 	}
 	for _, leak := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2")} {
 		if strings.Contains(shown, leak) {

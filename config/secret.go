@@ -17,22 +17,36 @@ import (
 // the folder of the config file), with the space around it cut off; both at once are an error. The decoder does this for
 // every Secret; there is nothing to declare. The rights of the file are not looked at: orchestrators mount secrets with
 // rights of their own.
-type Secret struct{ value string }
+type Secret struct {
+	// A pointer: fmt calls no method of what lies in an unexported field, and prints what it finds there itself; of a
+	// pointer it prints the address.
+	value *string
+}
 
 const redacted = "[redacted]"
 
-// NewSecret wraps a text.
-func NewSecret(value string) Secret { return Secret{value: value} }
+// NewSecret wraps a text; the empty text is no secret.
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{value: &value}
+}
 
 // Reveal gives the text itself. Call it at the last moment, where the text is sent or compared.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero tells that there is no secret.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.value == nil }
 
 // Equal compares in a time that does not depend on where the texts differ. The empty secret equals nothing.
 func (s Secret) Equal(other string) bool {
-	return s.value != "" && subtle.ConstantTimeCompare([]byte(s.value), []byte(other)) == 1
+	return s.value != nil && subtle.ConstantTimeCompare([]byte(*s.value), []byte(other)) == 1
 }
 
 // String is "[redacted]", or nothing when there is no secret.
