@@ -23,6 +23,7 @@ type ehr struct {
 	act       func(*scheduling.Fetched) error // what goes wrong with an answer
 	perDay    time.Duration                   // of a scope, by every call
 	found     scheduling.Directory            // beside every answer
+	far       scheduling.Directory            // beside answers that reach 20 days ahead
 	wider     bool                            // answers hold more than was asked for
 	dir       scheduling.Directory
 
@@ -133,6 +134,9 @@ func (e *ehr) answer(scope scheduling.Scope) scheduling.Fetched {
 		if len(slots) > 0 && (scope.Covers(key) || e.wider) {
 			got.Windows[key] = slots
 		}
+	}
+	if scope.Days.To > scheduling.DayOf(time.Now(), time.UTC)+20 {
+		got.Found = e.far
 	}
 	if e.alwaysCut {
 		got.Complete = false

@@ -136,6 +136,26 @@ func TestOneBadScopeHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestOneBadDayOfASplitScopeHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		e.limit = 1
+		bad := scheduling.DayOf(time.Now(), time.UTC) + 14 // the first of its part
+		e.fetch = func(scope scheduling.Scope) error {
+			if scope.Days.Has(bad) && scope.Days.Len() == 1 {
+				return scheduling.Blame(scheduling.SourceNonsense, "a", nil, "nonsense")
+			}
+			return nil
+		}
+		start(t, store, Job{options("a"), e})
+		after(time.Minute)
+		if got := store.open("a"); got != 27 {
+			t.Errorf("%d slots are known, want all 27 but that of the bad day", got)
+		}
+	})
+}
+
 func TestDirectoryThatFailsHoldsUpNoSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -236,6 +256,27 @@ func TestStoreThatIsAwayIsNotTheSourcesFault(t *testing.T) {
 	})
 }
 
+func TestStoreThatTakesNothingIsTriedWithPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		store.full = true
+		start(t, store, Job{options("a"), e})
+		after(10 * time.Minute)
+		store.mu.Lock()
+		begins := store.begins
+		store.full = false
+		store.mu.Unlock()
+		if begins < 60 || begins > 200 {
+			t.Errorf("tried %d times in 10 minutes", begins)
+		}
+		after(7 * time.Second)
+		if got := store.open("a"); got != 28 {
+			t.Errorf("%d slots are known 7s after the store took them again", got)
+		}
+	})
+}
+
 func TestStoreThatLostItsDataIsFilledAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -270,7 +311,8 @@ func TestLossBetweenALookAndItsStatusIsNoticed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
+		// Nobody else looks: the loop itself must notice.
+		startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{options("a"), e})
 		after(30 * time.Second)
 		var wiped atomic.Bool
 		e.set(func() {

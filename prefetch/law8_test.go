@@ -223,6 +223,24 @@ func TestLaw8EmptiedStaysUntilTheSlotsAreBack(t *testing.T) {
 	})
 }
 
+func TestLaw8EmptiedEndsWithTheDay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		start(t, store, Job{options("a"), e})
+		synctest.Wait()
+		e.set(func() { e.slots = nil })
+		after(23 * time.Hour)
+		if !store.status("a").Emptied {
+			t.Error("on the same day it is not shown as emptied")
+		}
+		after(2 * time.Hour)
+		if store.status("a").Emptied {
+			t.Error("on the next day it is still shown as emptied")
+		}
+	})
+}
+
 func TestLaw8SourceThatAlwaysCutsIsNotAskedForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

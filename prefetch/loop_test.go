@@ -91,13 +91,38 @@ func TestDirectoryForgetsOnlyOnceEverythingWasLookedAt(t *testing.T) {
 		e.found = found
 		e.took = time.Second
 		start(t, store, Job{options("a"), e})
-		after(1500 * time.Millisecond) // The directory was read, the parts not all.
+		after(3500 * time.Millisecond) // The directory was read, the parts not all.
 		if dir := store.directory("a"); dir.Schedules["gone"] == nil || dir.Schedules["s1"] == nil {
 			t.Errorf("while loading, the directory is %v", dir.Schedules)
 		}
 		after(10 * time.Second)
 		if dir := store.directory("a"); dir.Schedules["gone"] != nil || dir.Schedules["s1"] == nil || dir.Schedules["beside"] == nil {
 			t.Errorf("when all is loaded, the directory is %v", dir.Schedules)
+		}
+	})
+}
+
+func TestDirectoryReadAgainForgetsNothingThatOnlyFarDaysName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1", "s2")
+		e.far = scheduling.NewDirectory()
+		e.far.Schedules["far"] = &scheduling.Schedule{ID: "far"}
+		o := options("a")
+		o.DirectoryEvery = time.Hour
+		start(t, store, Job{o, e})
+		after(50 * time.Minute)
+		e.set(func() {
+			e.dir = scheduling.NewDirectory()
+			e.dir.Schedules["s1"] = &scheduling.Schedule{ID: "s1"}
+		})
+		after(13 * time.Minute) // It was read again, and the near days since.
+		if dir := store.directory("a"); dir.Schedules["far"] == nil || dir.Schedules["s2"] == nil {
+			t.Errorf("before the far days were looked at, the directory is %v", dir.Schedules)
+		}
+		after(25 * time.Minute)
+		if dir := store.directory("a"); dir.Schedules["far"] == nil || dir.Schedules["s2"] != nil {
+			t.Errorf("when all was looked at, the directory is %v", dir.Schedules)
 		}
 	})
 }

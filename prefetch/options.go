@@ -129,7 +129,8 @@ func def[T comparable](field *T, value T) {
 	}
 }
 
-// Validate tells the first thing that is wrong, beginning with its key. Source
+// Validate tells the first thing that is wrong, beginning with its key. Zeros
+// that SetDefaults would replace are refused, as nothing here means "off". Source
 // is not judged here: it comes from elsewhere in the configuration.
 func (o *Options) Validate() error {
 	if _, err := ParseCron(o.Cron); err != nil {
@@ -176,14 +177,14 @@ func (r *Retry) Validate() error {
 		return errors.New("multiplier: must be 1 to 100")
 	case r.Max < r.First:
 		return errors.New("max: must not be less than first")
-	case r.Young < 0:
-		return errors.New("young: must not be negative")
-	case r.OldMax < 0:
-		return errors.New("old_max: must not be negative")
-	case r.AfterMax < 0:
-		return errors.New("after_max: must not be negative")
-	case !(r.Jitter >= 0 && r.Jitter < 1):
-		return errors.New("jitter: must be at least 0 and below 1")
+	case r.Young <= 0:
+		return errors.New("young: must be longer than 0s")
+	case r.OldMax <= 0:
+		return errors.New("old_max: must be longer than 0s")
+	case r.AfterMax <= 0:
+		return errors.New("after_max: must be longer than 0s")
+	case !(r.Jitter > 0 && r.Jitter < 1):
+		return errors.New("jitter: must be above 0 and below 1")
 	default:
 		return nil
 	}

@@ -24,6 +24,8 @@ var errDown = errors.New("connection refused")
 type memory struct {
 	mu       sync.Mutex
 	down     bool
+	full     bool // it answers, but begins no fetch
+	begins   int
 	life     int
 	counters map[scheduling.SourceID]uint64
 	windows  map[scheduling.SourceID]map[scheduling.WindowKey]scheduling.Window
@@ -80,6 +82,10 @@ func (m *memory) Begin(ctx context.Context, source scheduling.SourceID) (uint64,
 		return 0, err
 	}
 	defer m.mu.Unlock()
+	m.begins++
+	if m.full {
+		return 0, errors.New("OOM command not allowed")
+	}
 	m.counters[source]++
 	return m.counters[source], nil
 }
