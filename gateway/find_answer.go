@@ -21,8 +21,17 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 	if next := x.s.nextOffer(a, found); next != "" {
 		answer.Next = link(address, a.params, a.Query.Count, next)
 	}
+	if len(answer.Next) > x.s.longestLink() {
+		answer.Next = ""
+		answer.Outcome.Issue = append(answer.Outcome.Issue, fhir.Told("warning", "too-long",
+			"more offers match, but the criteria are too long for a next link: ask for more at once by _count", "_count"))
+	}
 	return x.write(answer)
 }
+
+// longestLink is how long a link may be that can still be followed, with room
+// for a client's headers. What a POST asks may be longer.
+func (s *Server) longestLink() int { return s.opts.HeaderLimit * 3 / 4 }
 
 // write writes the answer in the format asked for.
 func (x *exchange) write(answer fhir.FindAnswer) error {

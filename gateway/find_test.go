@@ -187,6 +187,22 @@ func TestPagesGiveEveryOfferOnceWhilePrefetchRuns(t *testing.T) {
 	}
 }
 
+func TestALinkThatNobodyCouldFollowIsNotGiven(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var params []string
+	for n := range 100 {
+		params = append(params, fmt.Sprintf(`{"name":"specialty","valueString":"urn:%s%d|1"}`, strings.Repeat("long-", 30), n))
+	}
+	params = append(params, `{"name":"specialty","valueCode":"`+dermatology+`"}`)
+	body := `{"resourceType":"Parameters","parameter":[` + strings.Join(params, ",") + "]}"
+	b := w.bundle(w.ask(http.MethodPost, "/fhir/r4/Appointment/$find?_count=5", body, "Content-Type: application/json"), scheduling.R4)
+	list, outcome := offers(t, b)
+	if *b.Total != 48 || len(list) != 5 || b.LinkURL("next") != "" || !strings.Contains(told(outcome), "too long for a next link") {
+		t.Errorf("total %d, next of %d bytes, told: %s", *b.Total, len(b.LinkURL("next")), told(outcome))
+	}
+}
+
 func TestFindTellsWhatItDidNotDo(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)

@@ -80,12 +80,15 @@ func TestBadInputIsRefused(t *testing.T) {
 		{"deep XML", "POST", find, strings.Repeat("<a>", 10_000), []string{xmlBody}, 400, "bad-request"},
 		{
 			"XML with a DTD", "POST", find,
-			`<!DOCTYPE Parameters [<!ELEMENT Parameters ANY>]><Parameters xmlns="http://hl7.org/fhir"/>`, []string{xmlBody}, 400, "bad-request",
+			`<!DOCTYPE Parameters [<!ELEMENT Parameters ANY>]><Parameters xmlns="http://hl7.org/fhir"/>`,
+			[]string{xmlBody},
+			400, "bad-request",
 		},
 		{
 			"XML with an external entity", "POST", find,
 			`<!DOCTYPE p [<!ENTITY x SYSTEM "file:///etc/passwd">]><Parameters xmlns="http://hl7.org/fhir"><parameter><name value="&x;"/></parameter></Parameters>`,
-			[]string{xmlBody}, 400, "bad-request",
+			[]string{xmlBody},
+			400, "bad-request",
 		},
 		{"a form", "POST", find, "start=2026-11-24", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "not-supported"},
 		{"plain text", "POST", find, "hello", []string{"Content-Type: text/plain"}, 415, "not-supported"},

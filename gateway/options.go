@@ -80,8 +80,8 @@ func (l Limits) Validate() error {
 		value     int
 		low, high int
 	}{
-		{"default_count", l.DefaultCount, 1, l.MaxCount},
 		{"max_count", l.MaxCount, 1, 10_000},
+		{"default_count", l.DefaultCount, 1, l.MaxCount},
 		{"max_params", l.MaxParams, 10, 10_000},
 		{"body_limit", l.BodyLimit, 1 << 10, 64 << 20},
 		{"header_limit", l.HeaderLimit, 4 << 10, 1 << 20},

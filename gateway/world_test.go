@@ -101,10 +101,14 @@ func zone(tb testing.TB, name string) *time.Location {
 func sources(tb testing.TB) []scheduling.Source {
 	tb.Helper()
 	return []scheduling.Source{
-		{ID: "napa", Name: "Napa Valley Health", Dialect: "argonaut", Release: scheduling.STU3, Zone: zone(tb, "America/Los_Angeles"),
-			StaleAfter: 10 * time.Minute, MaxAge: 24 * time.Hour, Horizon: 60},
-		{ID: "york", Name: "York Street Clinic", Dialect: "slots", Release: scheduling.R4, Zone: zone(tb, "America/New_York"),
-			StaleAfter: 10 * time.Minute, MaxAge: 24 * time.Hour, Horizon: 60},
+		{
+			ID: "napa", Name: "Napa Valley Health", Dialect: "argonaut", Release: scheduling.STU3, Zone: zone(tb, "America/Los_Angeles"),
+			StaleAfter: 10 * time.Minute, MaxAge: 24 * time.Hour, Horizon: 60,
+		},
+		{
+			ID: "york", Name: "York Street Clinic", Dialect: "slots", Release: scheduling.R4, Zone: zone(tb, "America/New_York"),
+			StaleAfter: 10 * time.Minute, MaxAge: 24 * time.Hour, Horizon: 60,
+		},
 	}
 }
 

@@ -66,8 +66,7 @@ func start(t *testing.T, token string, bend func(*Deps)) *fixture {
 	if bend != nil {
 		bend(&f.deps)
 	}
-	opts := Options{}
-	opts.SetDefaults()
+	opts := DefaultOptions()
 	opts.Token = config.NewSecret(token)
 	s, err := New(opts, f.deps)
 	if err != nil {

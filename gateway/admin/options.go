@@ -25,6 +25,13 @@ func (o *Options) SetDefaults() {
 	o.ReadyAfter = 30 * time.Second
 }
 
+// DefaultOptions are options with every default.
+func DefaultOptions() Options {
+	var o Options
+	o.SetDefaults()
+	return o
+}
+
 // Validate refuses to show the operator's view to the whole network.
 func (o Options) Validate() error {
 	host, port, err := net.SplitHostPort(o.Listen)

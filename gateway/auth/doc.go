@@ -14,6 +14,7 @@
 // one can be searched for.
 //
 // Whoever shows no key is anonymous, and may do what the option `anonymous`
-// names: nothing, unless it is said. A key that is not known is refused
-// everywhere, also where no key is needed: the caller has a mistake to mend.
+// names: nothing, unless it is said. A key that is not known is refused also
+// where none is needed: the caller has a mistake to mend. Only what is open to
+// everybody (Open) does not look at keys at all.
 package auth
