@@ -35,6 +35,7 @@ type kind struct{ specialty, serviceType int32 }
 type run struct {
 	windows     []*window
 	upto        []int32
+	lasts       []int64 // when the last slot of each window begins
 	count       int
 	first, last int64 // when its first and its last slot begin
 }
@@ -87,7 +88,7 @@ next:
 				continue next
 			}
 		}
-		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full))}
+		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full)), lasts: make([]int64, 0, len(full))}
 		r.add(w)
 		runs = append(runs, r)
 	}
@@ -99,6 +100,7 @@ func (r *run) add(w *window) {
 		r.first = w.first()
 	}
 	r.last = w.last()
+	r.lasts = append(r.lasts, r.last)
 	r.windows = append(r.windows, w)
 	r.upto = append(r.upto, int32(r.count))
 	r.count += len(w.slots)
@@ -202,8 +204,7 @@ func (r *run) seek(start int64, id string) position {
 	low, high := 0, len(r.windows)
 	for low < high {
 		mid := (low + high) / 2
-		w := r.windows[mid]
-		if w.after(len(w.slots)-1, start, id) {
+		if r.reaches(mid, start, id) {
 			high = mid
 		} else {
 			low = mid + 1
@@ -213,6 +214,15 @@ func (r *run) seek(start int64, id string) position {
 		return position{int32(low), 0}
 	}
 	return position{int32(low), int32(r.windows[low].seek(start, id))}
+}
+
+// reaches tells whether the window's last slot comes after this start and id.
+func (r *run) reaches(n int, start int64, id string) bool {
+	if r.lasts[n] != start {
+		return r.lasts[n] > start
+	}
+	w := r.windows[n]
+	return w.after(len(w.slots)-1, start, id)
 }
 
 // within is the slots that begin in the period, from at to end.
