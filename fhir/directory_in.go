@@ -38,7 +38,9 @@ func ToPractitioner(in *model.Practitioner) *scheduling.Practitioner {
 		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active), Gender: in.Gender,
 	}
 	if n := bestName(in.Name); n != nil {
-		out.Name = scheduling.HumanName{Text: n.Text, Family: n.Family, Given: n.Given, Prefix: n.Prefix, Suffix: n.Suffix}
+		out.Name = scheduling.HumanName{
+			Text: n.Text, Family: n.Family, Given: n.Given.Said(), Prefix: n.Prefix.Said(), Suffix: n.Suffix.Said(),
+		}
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func toAddress(a *model.Address) scheduling.Address {
 		return scheduling.Address{}
 	}
 	return scheduling.Address{
-		Text: a.Text, Line: a.Line, City: a.City, District: a.District,
+		Text: a.Text, Line: a.Line.Said(), City: a.City, District: a.District,
 		State: a.State, PostalCode: a.PostalCode, Country: a.Country,
 	}
 }

@@ -145,6 +145,19 @@ func TestAServerThatMixesTheVersionsIsReadInSTU3(t *testing.T) {
 	}
 }
 
+func TestATextWithoutAValueKeepsItsPlaceForItsExtension(t *testing.T) {
+	t.Parallel()
+	const text = `{"resourceType":"Practitioner","name":[{"family":"Y","given":[null,"B"],"_given":[{"extension":[{"url":"u","valueCode":"x"}]},null]}],"address":[{"line":["1 Main St"]}]}`
+	roundTrip(t, scheduling.R4, []byte(text))
+	res, err := fhir.Read(scheduling.R4, fhir.JSON, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fhir.ToPractitioner(res.(*model.Practitioner)).Name.Display(); got != "B Y" {
+		t.Errorf("the name is %q", got)
+	}
+}
+
 func TestUnknownElementsAndTypesAreKept(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

@@ -16,11 +16,10 @@ type node struct {
 	hasValue       bool
 	div            string
 	children       []*node
-	// lost counts attributes and text that FHIR has no place for.
-	lost int
 }
 
-// reader builds the tree of a document.
+// reader builds the tree of a document. lost counts attributes, elements and
+// text that FHIR has no place for.
 type reader struct {
 	data []byte
 	dec  *xml.Decoder

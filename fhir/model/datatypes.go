@@ -95,28 +95,28 @@ type Period struct {
 // HumanName is a person's name.
 type HumanName struct {
 	Element
-	Use    string   `json:"use,omitempty"`
-	Text   string   `json:"text,omitempty"`
-	Family string   `json:"family,omitempty"`
-	Given  []string `json:"given,omitempty"`
-	Prefix []string `json:"prefix,omitempty"`
-	Suffix []string `json:"suffix,omitempty"`
-	Period *Period  `json:"period,omitempty"`
+	Use    string  `json:"use,omitempty"`
+	Text   string  `json:"text,omitempty"`
+	Family string  `json:"family,omitempty"`
+	Given  Texts   `json:"given,omitempty"`
+	Prefix Texts   `json:"prefix,omitempty"`
+	Suffix Texts   `json:"suffix,omitempty"`
+	Period *Period `json:"period,omitempty"`
 }
 
 // Address is a postal or visiting address.
 type Address struct {
 	Element
-	Use        string   `json:"use,omitempty"`
-	Type       string   `json:"type,omitempty"`
-	Text       string   `json:"text,omitempty"`
-	Line       []string `json:"line,omitempty"`
-	City       string   `json:"city,omitempty"`
-	District   string   `json:"district,omitempty"`
-	State      string   `json:"state,omitempty"`
-	PostalCode string   `json:"postalCode,omitempty"`
-	Country    string   `json:"country,omitempty"`
-	Period     *Period  `json:"period,omitempty"`
+	Use        string  `json:"use,omitempty"`
+	Type       string  `json:"type,omitempty"`
+	Text       string  `json:"text,omitempty"`
+	Line       Texts   `json:"line,omitempty"`
+	City       string  `json:"city,omitempty"`
+	District   string  `json:"district,omitempty"`
+	State      string  `json:"state,omitempty"`
+	PostalCode string  `json:"postalCode,omitempty"`
+	Country    string  `json:"country,omitempty"`
+	Period     *Period `json:"period,omitempty"`
 }
 
 // ContactPoint is a phone number, e-mail address or the like.
