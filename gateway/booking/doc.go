@@ -1,0 +1,24 @@
+// Package booking is the desk: it holds, books, cancels, releases, reschedules,
+// reads, lists and settles appointments, in order, whatever an EHR does. It
+// knows no HTTP, no FHIR and no Redis: everything it needs stands in ports.go.
+//
+// # One record per offer
+//
+// From the first hold on, an offer has one scheduling.Entry, which is claim and
+// ledger in one. It is changed by compare-and-set alone. Whoever wants to call
+// an EHR first saves the intent (holding, booking, cancelling, releasing) under
+// the version that it read: of two that try, one wins, and the other reads
+// again. The winner calls the EHR once, reads back, and saves what it saw.
+//
+// # What a crash leaves behind
+//
+// An in-flight entry carries a wake: call timeout plus a margin. When it passes,
+// the settler of any gateway takes the entry over, finds out by reading what the
+// EHR did, and ends it. It never sends again. See settle.go for when it may say
+// that something did not happen (law 5).
+//
+// # Principals
+//
+// An entry belongs to one principal. To every other one its id is unknown, or,
+// when they ask for the offer, taken (law 13).
+package booking

@@ -1,0 +1,166 @@
+package booking
+
+import (
+	"context"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// The desk sees the rest of Slotgate through these interfaces. All of them must
+// be safe for concurrent use. Errors are *scheduling.Error; whatever else comes
+// is taken for internal.
+
+// Offers is what is open now (the replica).
+type Offers interface {
+	// Offer gives the open offer of this id. What another holds is not open.
+	Offer(id string) (scheduling.Hit, bool)
+	// Gone tells that the id was an offer a short while ago: it is answered as
+	// taken, not as unknown.
+	Gone(id string) bool
+}
+
+// Books keeps the entries. One implementation is the cache (Redis), another the
+// twin in bookingtest; both run bookingtest.Contract.
+//
+// Every method fails with shedding (503) when the store is away.
+type Books interface {
+	// Read gives the entry of an id; the source follows from the id's tag. A
+	// Private that cannot be unsealed is an internal error.
+	//
+	// Errors: unknown-id where there is none.
+	Read(ctx context.Context, id string) (scheduling.Entry, error)
+	// Save does one change, all of it or nothing, in one atomic step, and gives
+	// the entry with its new version. What it stored is found by Read, Due and
+	// the lists from the moment it returns.
+	//
+	// Errors: scheduling.ErrStaleEntry (wrapped) where the version is another
+	// by now, and for version 0 where there is one; slot-taken where another
+	// entry has one of the slots (ClaimsTake); hold-expired (Unexpired);
+	// shedding where the store is away, its books of this source are lost
+	// (without Restore), or too few replicas have the intent. After shedding
+	// the change may have been stored: nobody may call the EHR, and the wake
+	// leads the settler to it.
+	Save(ctx context.Context, change scheduling.EntryChange) (scheduling.Entry, error)
+	// Due gives at most limit entries whose wake has passed by the store's
+	// clock, the longest overdue first. They stay due until they are saved.
+	Due(ctx context.Context, source scheduling.SourceID, limit int) ([]scheduling.Entry, error)
+	// ByPatient gives the entries of a principal that name this patient (as
+	// asked or by its native id), of any state but free.
+	ByPatient(ctx context.Context, source scheduling.SourceID, principal, patient string) ([]scheduling.Entry, error)
+	// Unsettled gives every entry of the source in doubt or with Doubt, in
+	// order of id.
+	Unsettled(ctx context.Context, source scheduling.SourceID) ([]scheduling.Entry, error)
+	// Lost tells that the store lost the books of this source and nobody has
+	// rebuilt them yet: Save refuses all but Restore until Rebuilt.
+	Lost(ctx context.Context, source scheduling.SourceID) (bool, error)
+	// Rebuilt says that what the EHR knows of ours has been restored.
+	Rebuilt(ctx context.Context, source scheduling.SourceID) error
+}
+
+// Holds counts what a principal holds, over all sources.
+type Holds interface {
+	// Take counts the offer for the principal, for ttl at most. An offer that is
+	// counted already stays counted once, with the new ttl.
+	//
+	// Errors: hold-limit where limit others are counted; shedding.
+	Take(ctx context.Context, principal, offer string, limit int, ttl time.Duration) error
+	// Drop stops counting it. To drop what is not counted is no error.
+	Drop(ctx context.Context, principal, offer string) error
+}
+
+// Keys remembers what was answered to an Idempotency-Key, per principal, for
+// 24 h. Answers hold patient data: they are sealed.
+type Keys interface {
+	// Begin asks whether the request was seen, and makes it ours if not. A
+	// record that runs longer than lease is taken for abandoned by a crash: the
+	// next Begin with the same digest gets it as fresh.
+	//
+	// Errors: shedding.
+	Begin(ctx context.Context, principal, key, digest, offer string, lease time.Duration) (scheduling.KeyRecord, error)
+	// Finish keeps the answer.
+	Finish(ctx context.Context, principal, key, digest string, answer []byte) error
+	// Abandon forgets the request: what was answered is not kept.
+	Abandon(ctx context.Context, principal, key, digest string) error
+}
+
+// Patients knows the people registered at the gateway.
+type Patients interface {
+	// Native gives the source's id of a Patient of ours.
+	//
+	// Errors: unknown-id where the id is none of this principal's;
+	// not-acceptable where the person is not known to the source.
+	Native(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, err error)
+}
+
+// EHR is one source. Calls obey ctx and their own timeout; nobody retries a
+// write.
+//
+// A write (Hold, Release, Book, Cancel) ends in one of three ways:
+//
+//   - a result: the EHR said yes, in whatever shape;
+//   - a definite refusal, a *scheduling.Error with slot-taken, not-acceptable,
+//     needs-clinic, missing-data, not-supported, source-login, throttled
+//     (refused unread), source-down (certainly not sent: breaker open, refused
+//     connection, no budget, ctx over before the first byte), unknown-id
+//     (Release, Cancel: there is no such appointment), or source-refused (a
+//     refusal that is not in the table: the desk reads back before it says 502);
+//   - in-doubt: it was sent, and the answer was lost, could not be read, or was
+//     5xx.
+//
+// A read ends with a result or with unknown-id (the EHR says there is none),
+// not-supported, source-down, source-slow, source-nonsense, source-login or
+// throttled: none of these but unknown-id says anything about the appointment.
+type EHR interface {
+	// Can tells what the source can do. It may change while we run.
+	Can() scheduling.Abilities
+	// Hold keeps the slots for us, or renews. In-doubt: the desk finds and
+	// releases what may have been made.
+	Hold(ctx context.Context, call scheduling.HoldCall) (scheduling.HoldAnswer, error)
+	// Release gives a hold back if it is still one; unknown-id or
+	// not-acceptable: it is none any more.
+	Release(ctx context.Context, call scheduling.ReleaseCall) error
+	// Book makes the appointment, or moves one. The answer is not believed: the
+	// desk reads it back. An answer without a native id (empty body, no
+	// Location) has ID "" and is looked for.
+	Book(ctx context.Context, call scheduling.BookCall) (scheduling.Appointment, error)
+	// Cancel cancels the appointment; one that is cancelled already is a
+	// success.
+	Cancel(ctx context.Context, call scheduling.CancelCall) error
+	// Read gives the appointment as it is now, from no cache.
+	Read(ctx context.Context, native string, purpose scheduling.Purpose) (scheduling.Appointment, error)
+	// Find gives every appointment that matches, of any status; none is no
+	// error. not-supported where Can().Search is false.
+	Find(ctx context.Context, call scheduling.FindCall) ([]scheduling.Appointment, error)
+	// SlotStates gives the state of each slot, in the order asked, from no
+	// cache; a slot that is gone has status "". not-supported where Can().Slots
+	// is false.
+	SlotStates(ctx context.Context, slots []string, purpose scheduling.Purpose) ([]scheduling.SlotState, error)
+	// Ours gives every appointment from now on that carries our identifier
+	// system, to rebuild lost books. not-supported where it cannot be searched.
+	Ours(ctx context.Context) ([]scheduling.Appointment, error)
+}
+
+// EHRs finds the EHR of a source, or of an id by its tag.
+type EHRs interface {
+	EHR(source scheduling.SourceID) (EHR, bool)
+	// Sources are all sources, in order of id.
+	Sources() []scheduling.SourceID
+}
+
+// Refetch asks the prefetch to read a scope again now. It neither blocks nor
+// fails.
+type Refetch interface {
+	Refetch(source scheduling.SourceID, scope scheduling.Scope)
+}
+
+// Leases gives the settling of a source to one gateway at a time.
+type Leases interface {
+	// Settling gives the lease. ok is false, without an error, when another has
+	// it.
+	Settling(ctx context.Context, source scheduling.SourceID, ttl time.Duration) (lease scheduling.Lease, ok bool, err error)
+}
+
+// Clock tells the time. In a cluster it is the store's: the cache gives one
+// that follows Redis TIME, so that gateways agree.
+type Clock interface{ Now() time.Time }
