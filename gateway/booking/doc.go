@@ -2,6 +2,22 @@
 // reads, lists and settles appointments, in order, whatever an EHR does. It
 // knows no HTTP, no FHIR and no Redis: everything it needs stands in ports.go.
 //
+// # What it answers to
+//
+//	New(deps Deps, opts Options) (*Desk, error)
+//	(*Desk).Hold(ctx, Caller, HoldRequest) (View, error)
+//	(*Desk).Book(ctx, Caller, BookRequest) (View, error)      // with Replaces: reschedule
+//	(*Desk).Cancel(ctx, Caller, CancelRequest) (View, error)  // an appointment, or a hold
+//	(*Desk).Read(ctx, Caller, id string) (View, error)
+//	(*Desk).List(ctx, Caller, ListRequest) (List, error)
+//	(*Desk).Unsettled(ctx) ([]scheduling.Entry, error)        // for the operator; ids only may be shown
+//	(*Desk).Decide(ctx, Decision) error                       // a person decides what is unresolved
+//	(*Desk).Run(ctx) error                                    // sweeps and settles until ctx ends
+//
+// Errors are *scheduling.Error. Two carry a status of their own, found with
+// errors.Is: ErrState (409) and ErrVersion (412). What is in doubt is no error
+// but a View with InDoubt.
+//
 // # One record per offer
 //
 // From the first hold on, an offer has one scheduling.Entry, which is claim and

@@ -1,0 +1,148 @@
+package booking
+
+import (
+	"slices"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// Caller is who asks, as the desk needs to know it.
+type Caller struct {
+	// Principal is the keyed digest of caller and subject: [a-z0-9]{1,64}.
+	Principal string
+	// Holds is how many offers it may hold at once.
+	Holds int
+	// Trusted are the sources whose own patient ids it may use.
+	Trusted []scheduling.SourceID
+}
+
+func (c Caller) trusts(source scheduling.SourceID) bool { return slices.Contains(c.Trusted, source) }
+
+// Target names what is to be held, booked or moved: an id, or what a caller
+// sent as a resource.
+type Target struct {
+	// ID is the offer's id; "" where the caller sent a resource without one.
+	ID string
+	// Slots are our Slot ids, Start and End the times in the resource that was
+	// sent: where given they must be the offer's (422).
+	Slots      []string
+	Start, End time.Time
+	// ByResource: answered with 201 and a Location.
+	ByResource bool
+}
+
+// HoldRequest asks to hold an offer.
+type HoldRequest struct {
+	Target
+	Key      string   // Idempotency-Key; "" for none
+	Patients []string // Patient ids, without "Patient/"; may be empty
+}
+
+// BookRequest asks to book one.
+type BookRequest struct {
+	Target
+	Key      string
+	Patients []string // at least one, as for HoldRequest
+	Comment  string
+	// Replaces is the id of the appointment that this one takes the place of
+	// (cancelled-appt-id); it may be cancelled already.
+	Replaces string
+	// Reschedule overrides the source's way where a caller asked for a move
+	// (IHE: appointment-resource.status booked); "" for the source's.
+	Reschedule scheduling.RescheduleWay
+}
+
+// CancelRequest asks to cancel an appointment or to release a hold.
+type CancelRequest struct {
+	ID     string
+	Key    string
+	Reason string // code of the reason; "" for none
+	// IfMatch is the version that the caller saw; 0: none was sent.
+	IfMatch uint64
+	// Status is what the patch's tests expect it to be; "" for none.
+	Status scheduling.AppointmentStatus
+	// Check, if set, is asked with the view before anything is done: the tests
+	// of a patch. Its error is the answer.
+	Check func(View) error
+}
+
+// Notice is something that an outcome must tell beside the appointment.
+type Notice string
+
+// The notices.
+const (
+	// HeldByGatewayOnly: the EHR does not know of this hold.
+	HeldByGatewayOnly Notice = "held by the gateway only"
+	// ReleasedUnverified: after a cancel or a release the EHR still shows the
+	// slot taken.
+	ReleasedUnverified Notice = "released: unverified"
+	// NotProved: the EHR did not return some elements; View.NotProved names them.
+	NotProved Notice = "not proved"
+	// CancelWanted: a cancel is kept, and done once the booking is settled.
+	CancelWanted Notice = "cancel kept until settled"
+	// ChangedByClinic: the EHR shows other times or another status than booked.
+	ChangedByClinic Notice = "changed by the clinic"
+	// OldStillBooked: the new one is booked, the cancel of the old one goes on.
+	OldStillBooked Notice = "replaced appointment not cancelled yet"
+	// NotReached: the source could not be asked just now; what is shown is what
+	// we knew last.
+	NotReached Notice = "source not reached"
+)
+
+// View is what a caller sees of an entry.
+type View struct {
+	Entry  scheduling.Entry             // with Private: it is the caller's own
+	Status scheduling.AppointmentStatus // see Entry.Status
+	// Start and End as the EHR shows them now (UTC).
+	Start, End time.Time
+	// Expires is the end of a hold; zero without one.
+	Expires time.Time
+	// Now is the desk's clock at the answer: the Date that Expires belongs to.
+	Now time.Time
+	// Created: answer 201 with a Location (asked by resource).
+	Created bool
+	// InDoubt: answer a write with 202, a Location and Retry-After, a read with
+	// 200 and the tag in-doubt.
+	InDoubt    bool
+	RetryAfter time.Duration
+	Notices    []Notice
+	NotProved  []string
+}
+
+// Has tells whether the view carries the notice.
+func (v View) Has(n Notice) bool { return slices.Contains(v.Notices, n) }
+
+// ListRequest asks for a patient's appointments.
+type ListRequest struct {
+	Patient string // required
+	// Each is OR within, AND between; empty: any.
+	Status        []scheduling.AppointmentStatus
+	Practitioners []scheduling.Ref
+	// Dates must all hold: the appointment's start against each (prefixes ge,
+	// gt, le, lt, eq and a bare value; days in the zone of its place).
+	Dates   []DateRange
+	Updated []DateRange // _lastUpdated; instants, days in UTC
+}
+
+// DateRange is one date parameter: From included, To not; either may be unset.
+// A bound that is a day means that day in each place's zone: From at its start,
+// To at its end.
+type DateRange struct{ From, To scheduling.Bound }
+
+// List is the answer.
+type List struct {
+	Views []View // in order of start, then id
+	// Unreached are sources that could not be asked: what is shown of them is
+	// what we knew last.
+	Unreached []*scheduling.Error
+}
+
+// Decision is what a person decides about an unresolved entry.
+type Decision struct {
+	ID     string
+	Booked bool
+	Native string // the Appointment's id at the source, where Booked
+	By     string
+	Reason string
+}
