@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"time"
 
-	"slotgate/config"
 	"slotgate/gateway/auth"
 )
 
@@ -124,6 +123,3 @@ func program() string {
 	}
 	return os.Args[0]
 }
-
-// days is a number of days as the configuration has them.
-func days(n int) config.Duration { return config.Duration(time.Duration(n) * 24 * time.Hour) }
