@@ -107,7 +107,8 @@ func (x *exchange) access(right auth.Right) error {
 	if right == auth.Open {
 		return nil
 	}
-	p, err := x.s.deps.Auth.Authenticate(auth.Credentials{
+	known := x.s.live.Load().auth
+	p, err := known.Authenticate(auth.Credentials{
 		Authorization: x.header(auth.HeaderAuthorization),
 		Session:       x.header(auth.HeaderSession),
 	})
@@ -116,7 +117,7 @@ func (x *exchange) access(right auth.Right) error {
 	}
 	x.caller = p.Caller
 	x.ctx = auth.With(x.ctx, p)
-	return x.s.deps.Auth.Check(p, right)
+	return known.Check(p, right)
 }
 
 // maxRequestID bounds what is copied into logs for a caller.
@@ -127,7 +128,7 @@ func requestID(given string) string {
 	ok := len(given) >= 1 && len(given) <= maxRequestID
 	for i := 0; ok && i < len(given); i++ {
 		c := given[i]
-		ok = c == '-' || c == '_' || c == '.' || c == ':' ||
+		ok = strings.IndexByte("-_.:+/=", c) >= 0 ||
 			'0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 	}
 	if ok {

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,14 +57,27 @@ func (x *exchange) negotiate() (fhir.Format, bool) {
 	return format, true
 }
 
-// header is a copy of a request header.
-func (x *exchange) header(name string) string { return strings.Clone(x.c.Get(name)) }
+// header is a copy of a request header; of one that came more than once, all
+// its lines, as one list (RFC 9110, 5.3).
+func (x *exchange) header(name string) string {
+	lines := x.c.Request().Header.PeekAll(name)
+	if len(lines) == 1 {
+		return string(lines[0])
+	}
+	return string(bytes.Join(lines, []byte(", ")))
+}
 
 // param is a copy of a part of the path.
 func (x *exchange) param(name string) string { return strings.Clone(x.c.Params(name)) }
 
-// method is a copy of the request's method, one of Fiber's.
-func (x *exchange) method() string { return strings.Clone(x.c.Method()) }
+// method is the request's method. What could not be read may have any, and is
+// told as OTHER: there is no end of metrics otherwise.
+func (x *exchange) method() string {
+	if at := slices.Index(fiber.DefaultMethods, x.c.Method()); at >= 0 {
+		return fiber.DefaultMethods[at]
+	}
+	return "OTHER"
+}
 
 // body is the request's body. It is the caller's until the handler ends, and
 // whoever keeps anything of it copies it first.
@@ -83,7 +98,7 @@ func (s *Server) parseForm(text string) (url.Values, error) {
 		return nil, scheduling.Refuse(scheduling.BadRequest, "", "the parameters are not well-formed")
 	}
 	for name, list := range values {
-		for _, value := range append(list, name) {
+		for _, value := range append(slices.Clip(list), name) {
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
 				return nil, scheduling.Refuse(scheduling.BadRequest, "", "a parameter is not text in UTF-8")
 			}

@@ -137,7 +137,7 @@ func refuseIncomplete(sources []scheduling.Freshness) error {
 // one of the sources asked.
 func (s *Server) beyond(q scheduling.Query) []string {
 	var cut []string
-	for _, src := range s.deps.Sources {
+	for _, src := range s.live.Load().sources {
 		if src.Horizon <= 0 || len(q.Sources) > 0 && !slices.Contains(q.Sources, src.ID) {
 			continue
 		}

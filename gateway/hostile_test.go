@@ -213,6 +213,18 @@ func TestSmuggledRequestsAreNotAnswered(t *testing.T) {
 	}
 }
 
+func TestAnUnreadableMethodMakesNoMetric(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *Options, _ *Deps) { o.ReadTimeout, o.IdleTimeout = time.Second, time.Second })
+	for n := range 5 {
+		answers(t, strings.TrimPrefix(w.base, "http://"), fmt.Sprintf("BREW%d /coffee%d HTTP/1.1\r\nHost : a\r\n\r\n", n, n))
+		w.ask(fmt.Sprintf("BREW%d", n), "/fhir/r4/metadata", "")
+	}
+	if got := gathered(t, w) + w.log.String(); strings.Contains(got, "BREW") || strings.Contains(got, "coffee") {
+		t.Errorf("metrics and log: %s", got)
+	}
+}
+
 func TestASlowBodyEnds(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *Options, _ *Deps) { o.ReadTimeout = 300 * time.Millisecond })

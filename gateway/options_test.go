@@ -133,3 +133,45 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestShutdownDoesNotWaitForIdleConnections(t *testing.T) {
+	t.Parallel()
+	s, w := newServer(t, nil)
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Listen(ln) }()
+	w.t, w.base = t, "http://"+ln.Addr().String()
+	defer w.client.CloseIdleConnections()
+	w.get("/fhir/r4/metadata") // and the client keeps the connection
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSourcesAndCallersMayChange(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	far := "/fhir/r4/Appointment/$find?end=2027-03-01"
+	if r := w.get(far); r.status != http.StatusOK || !strings.Contains(r.body, "parameter end was brought down") {
+		t.Errorf("before: %d %s", r.status, r.body)
+	}
+	longer := sources(t)
+	for i := range longer {
+		longer[i].Horizon = 200
+	}
+	w.server.Reconfigure(longer, newAuth(t))
+	if r := w.get(far); r.status != http.StatusUnauthorized {
+		t.Errorf("without a key: %d", r.status)
+	}
+	if r := w.get(far, "Authorization: Bearer site-key"); r.status != http.StatusOK || strings.Contains(r.body, "brought down") {
+		t.Errorf("after: %d %s", r.status, r.body)
+	}
+}

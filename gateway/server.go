@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -42,12 +43,24 @@ func (d Deps) check() error {
 type Server struct {
 	opts    Options
 	deps    Deps
+	live    atomic.Pointer[live]
 	app     *fiber.App
 	metrics *metrics
 	cursors *cursors
 	// renderer writes what has no fragment yet; it is the same everywhere.
 	renderer *fhir.Renderer
 	base     string // of absolute addresses; fixed before the first request
+}
+
+// live is what may change while the server runs.
+type live struct {
+	sources []scheduling.Source
+	auth    *auth.Authenticator
+}
+
+// Reconfigure takes other sources and callers, from the next request on.
+func (s *Server) Reconfigure(sources []scheduling.Source, a *auth.Authenticator) {
+	s.live.Store(&live{sources: sources, auth: a})
 }
 
 // New makes a Server of valid options.
@@ -64,6 +77,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: opts, deps: deps, metrics: m, cursors: c, renderer: fhir.NewRenderer(nil), base: publicBase(opts, opts.Listen)}
+	s.Reconfigure(deps.Sources, deps.Auth)
 	s.app = fiber.New(s.fiberConfig())
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().Handler = knownMethods(s.app.Server().Handler)

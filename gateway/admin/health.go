@@ -27,7 +27,7 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 
 func (s *Server) notReady() string {
 	switch {
-	case len(s.deps.Replica.Sources()) < len(s.deps.Sources):
+	case len(s.deps.Replica.Sources()) < len(*s.sources.Load()):
 		return "the replica does not know every source yet"
 	case s.deps.Replica.Ready(), s.deps.Now().Sub(s.started) >= s.opts.ReadyAfter:
 		return ""

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -46,7 +47,11 @@ type Server struct {
 	deps    Deps
 	app     *fiber.App
 	started time.Time
+	sources atomic.Pointer[[]scheduling.Source]
 }
+
+// SetSources takes other sources, from the next request on.
+func (s *Server) SetSources(sources []scheduling.Source) { s.sources.Store(&sources) }
 
 // New makes a listener of valid options.
 func New(opts Options, deps Deps) (*Server, error) {
@@ -57,6 +62,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		return nil, errors.New("admin: a replica, a gatherer, a logger and a clock are needed")
 	}
 	s := &Server{opts: opts, deps: deps, started: deps.Now()}
+	s.SetSources(deps.Sources)
 	s.app = fiber.New(fiber.Config{
 		AppName:               "slotgate admin",
 		DisableStartupMessage: true,
@@ -82,7 +88,7 @@ func (s *Server) routes() {
 	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(s.deps.Gatherer, promhttp.HandlerOpts{
 		Timeout: 10 * time.Second,
 	})))
-	s.app.Get("/api/sources", func(c *fiber.Ctx) error { return send(c, s.sources()) })
+	s.app.Get("/api/sources", func(c *fiber.Ctx) error { return send(c, s.list()) })
 	// Nothing can be booked through this process, so nothing can be in doubt
 	// and no hold can be left behind.
 	s.app.Get("/api/in-doubt", func(c *fiber.Ctx) error { return send(c, []string{}) })

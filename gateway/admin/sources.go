@@ -50,14 +50,15 @@ type lastError struct {
 	At   time.Time       `json:"at"`
 }
 
-// sources lists every configured source, also one that nothing is known of yet.
-func (s *Server) sources() []source {
+// list has every configured source, also one that nothing is known of yet.
+func (s *Server) list() []source {
 	fresh := map[scheduling.SourceID]scheduling.Freshness{}
 	for _, f := range s.deps.Replica.Sources() {
 		fresh[f.Source] = f
 	}
-	list := make([]source, 0, len(s.deps.Sources))
-	for _, src := range s.deps.Sources {
+	configured := *s.sources.Load()
+	list := make([]source, 0, len(configured))
+	for _, src := range configured {
 		list = append(list, s.source(src, fresh[src.ID]))
 	}
 	return list
