@@ -67,26 +67,16 @@ func (r *pageReader) broken() { r.page.Broken.Add(scheduling.BadResource, 1) }
 // entry reads one entry. What cannot be read makes it broken, and nothing else.
 func (r *pageReader) entry(cur *cursor) {
 	var out model.BundleEntry
-	var resource []byte
 	good := true
 	for cur.next() {
-		start := cur.i
-		name := cur.name()
-		at := cur.i
-		raw := cur.value()
-		switch string(name) {
+		switch name := string(cur.name()); name {
 		case "resource":
-			resource = raw
+			good = r.resource(&out, cur) && good
 		case "fullUrl":
-			var ok bool
-			out.FullURL, ok = textOf(raw)
-			good = good && (ok || raw[0] == 'n')
+			good = setText(&out.FullURL, cur.value()) && good
 		default:
-			good = r.about(&out, string(name), cur.b[start:cur.i], cur.b[at:cur.i]) && good
+			good = r.about(&out, name, cur.value()) && good
 		}
-	}
-	if good && len(resource) > 0 && resource[0] != 'n' {
-		good = resource[0] == '{' && r.resource(&out, resource)
 	}
 	if !good {
 		r.broken()
@@ -101,7 +91,7 @@ func (r *pageReader) entry(cur *cursor) {
 
 // about reads what an entry says of its resource; "search" is nearly always the
 // same few bytes.
-func (r *pageReader) about(out *model.BundleEntry, name string, member, raw []byte) bool {
+func (r *pageReader) about(out *model.BundleEntry, name string, raw []byte) bool {
 	switch name {
 	case "search":
 		if string(raw) == `{"mode":"match"}` {
@@ -116,25 +106,28 @@ func (r *pageReader) about(out *model.BundleEntry, name string, member, raw []by
 	case "link":
 		return json.Unmarshal(raw, &out.Link, r.codec.read) == nil
 	}
-	return len(member) > 0 // ids, extensions: nothing that a page is read for
+	return true // ids, extensions: nothing that a page is read for
 }
 
-func (r *pageReader) resource(out *model.BundleEntry, raw []byte) bool {
-	var res model.Resource
-	var err error
-	switch kind := typeOf(raw); kind {
-	case "Slot":
-		res, err = r.slot(raw)
-	case "Appointment":
-		res, err = r.appointment(raw)
-	default:
-		res, err = r.codec.decode(raw)
+// resource reads the resource at the cursor, and moves behind it in any case.
+func (r *pageReader) resource(out *model.BundleEntry, cur *cursor) bool {
+	if cur.b[cur.i] != '{' {
+		return cur.value()[0] == 'n' // null is an absent one
 	}
-	out.Resource = res
+	var err error
+	switch typeOf(cur.b[cur.i:]) {
+	case "Slot":
+		out.Resource, err = r.slot(cur)
+	case "Appointment":
+		out.Resource, err = r.appointment(cur)
+	default:
+		out.Resource, err = r.codec.decode(cur.value())
+	}
 	return err == nil
 }
 
-// typeOf is model.TypeOf for what a cursor may walk.
+// typeOf is model.TypeOf for what a cursor may walk; more may follow the
+// object.
 func typeOf(object []byte) string {
 	cur := &cursor{b: object}
 	for cur.next() {

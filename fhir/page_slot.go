@@ -12,40 +12,59 @@ var errMember = errors.New("fhir: an element of the wrong kind")
 // slot reads a Slot of a page. Its narrative is left out: it says in words what
 // the elements say, in other bytes for each slot. A slot with elements beyond
 // those of the guide's profile is read whole, the ordinary way.
-func (r *pageReader) slot(raw []byte) (model.Resource, error) {
+func (r *pageReader) slot(cur *cursor) (model.Resource, error) {
 	s := new(model.Slot)
-	cur := &cursor{b: raw}
+	return r.walk(cur, s, func(name []byte) *string { return slotText(s, name) }, func(name []byte, part model.Resource) bool {
+		return slotPart(s, part.(*model.Slot), name)
+	})
+}
+
+// walk reads the members of the object at the cursor into res: a text where
+// field says, any other member by what was read of it before. take is false
+// for an element that it does not know; then the object is read whole. The
+// cursor is behind the object in any case.
+func (r *pageReader) walk(cur *cursor, res model.Resource, field func([]byte) *string, take func([]byte, model.Resource) bool) (model.Resource, error) {
+	begin, whole := cur.i, false
+	var fault error
 	for cur.next() {
 		start := cur.i
-		name := string(cur.name())
-		at := cur.i
-		cur.value()
-		value, member := cur.b[at:cur.i], cur.b[start:cur.i]
-		if field := slotText(s, name); field != nil {
-			if !setText(field, value) {
-				return nil, errMember
+		name := cur.name()
+		value := cur.value()
+		switch to := field(name); {
+		case whole || fault != nil || string(name) == "resourceType" || string(name) == "text":
+		case to != nil:
+			if !setText(to, value) {
+				fault = errMember
 			}
-			continue
-		}
-		switch name {
-		case "resourceType", "text":
-			continue
-		case "meta", "serviceCategory", "serviceType", "specialty", "appointmentType", "schedule":
+		case !frequent(name):
+			whole = true
 		default:
-			return r.codec.decode(raw)
+			part, err := r.member(res.ResourceType(), cur.b[start:cur.i])
+			if fault = err; err == nil {
+				whole = !take(name, part)
+			}
 		}
-		part, err := r.member("Slot", member)
-		if err != nil {
-			return nil, err
-		}
-		slotPart(s, part.(*model.Slot), name)
 	}
-	return s, nil
+	if whole {
+		return r.codec.decode(cur.b[begin:cur.i])
+	}
+	return res, fault
+}
+
+// frequent are the members that are worth remembering. Others may well be
+// known to the types, but are read the ordinary way.
+func frequent(name []byte) bool {
+	switch string(name) {
+	case "meta", "serviceCategory", "serviceType", "specialty", "appointmentType", "schedule",
+		"minutesDuration", "slot", "participant", "requestedPeriod":
+		return true
+	}
+	return false
 }
 
 // slotText is where a text of this name belongs, nil for other elements.
-func slotText(s *model.Slot, name string) *string {
-	switch name {
+func slotText(s *model.Slot, name []byte) *string {
+	switch string(name) {
 	case "id":
 		return &s.ID
 	case "status":
@@ -60,8 +79,8 @@ func slotText(s *model.Slot, name string) *string {
 	return nil
 }
 
-func slotPart(s, part *model.Slot, name string) {
-	switch name {
+func slotPart(s, part *model.Slot, name []byte) bool {
+	switch string(name) {
 	case "meta":
 		s.Meta = part.Meta
 	case "serviceCategory":
@@ -74,7 +93,10 @@ func slotPart(s, part *model.Slot, name string) {
 		s.AppointmentType = part.AppointmentType
 	case "schedule":
 		s.Schedule = part.Schedule
+	default:
+		return false
 	}
+	return true
 }
 
 // setText stores a string; null is an absent element.
@@ -92,40 +114,15 @@ func setText(field *string, raw []byte) bool {
 }
 
 // appointment reads a proposed Appointment of a page, as slot does.
-func (r *pageReader) appointment(raw []byte) (model.Resource, error) {
+func (r *pageReader) appointment(cur *cursor) (model.Resource, error) {
 	a := new(model.Appointment)
-	cur := &cursor{b: raw}
-	for cur.next() {
-		start := cur.i
-		name := string(cur.name())
-		at := cur.i
-		cur.value()
-		value, member := cur.b[at:cur.i], cur.b[start:cur.i]
-		if field := appointmentText(a, name); field != nil {
-			if !setText(field, value) {
-				return nil, errMember
-			}
-			continue
-		}
-		switch name {
-		case "resourceType", "text":
-			continue
-		case "meta", "serviceCategory", "serviceType", "specialty", "appointmentType", "minutesDuration",
-			"slot", "participant", "requestedPeriod":
-		default:
-			return r.codec.decode(raw)
-		}
-		part, err := r.member("Appointment", member)
-		if err != nil {
-			return nil, err
-		}
-		appointmentPart(a, part.(*model.Appointment), name)
-	}
-	return a, nil
+	return r.walk(cur, a, func(name []byte) *string { return appointmentText(a, name) }, func(name []byte, part model.Resource) bool {
+		return appointmentPart(a, part.(*model.Appointment), name)
+	})
 }
 
-func appointmentText(a *model.Appointment, name string) *string {
-	switch name {
+func appointmentText(a *model.Appointment, name []byte) *string {
+	switch string(name) {
 	case "id":
 		return &a.ID
 	case "status":
@@ -142,8 +139,8 @@ func appointmentText(a *model.Appointment, name string) *string {
 	return nil
 }
 
-func appointmentPart(a, part *model.Appointment, name string) {
-	switch name {
+func appointmentPart(a, part *model.Appointment, name []byte) bool {
+	switch string(name) {
 	case "meta":
 		a.Meta = part.Meta
 	case "serviceCategory":
@@ -162,5 +159,8 @@ func appointmentPart(a, part *model.Appointment, name string) {
 		a.Participant = part.Participant
 	case "requestedPeriod":
 		a.RequestedPeriod = part.RequestedPeriod
+	default:
+		return false
 	}
+	return true
 }

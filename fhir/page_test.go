@@ -152,3 +152,48 @@ func TestACursorWalksWhateverIsWellFormed(t *testing.T) {
 		t.Errorf("stopped at %d of %d", cur.i, len(cur.b))
 	}
 }
+
+// FuzzPage: a resource reads on a page just as it reads alone.
+func FuzzPage(f *testing.F) {
+	f.Add(`{"resourceType":"Slot","id":"a","status":"free","specialty":[{"text":"s"}],"text":{"div":"x"}}`)
+	f.Add(`{"id":"a","resourceType":"Appointment","participant":[{"actor":{"display":"x"}}],"odd":{"a":"\"]}"}}`)
+	f.Add(`{"resourceType":"Slot","id":"\u0061\\","meta":null,"schedule":5}`)
+	f.Fuzz(func(t *testing.T, resource string) {
+		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+			want, wantErr := Read(rel, JSON, []byte(resource))
+			if _, outcome := want.(*model.OperationOutcome); outcome {
+				continue
+			}
+			page, err := ReadBundle(rel, JSON, []byte(`{"resourceType":"Bundle","entry":[{"resource":`+resource+`},{"resource":`+resource+`}]}`))
+			if wantErr != nil {
+				if err == nil && len(page.Entries) > 0 && page.Entries[0].Resource != nil {
+					t.Fatalf("%s: read on a page, not alone: %v", resource, wantErr)
+				}
+				continue
+			}
+			if err != nil || len(page.Entries) != 2 {
+				t.Fatalf("%s: read alone, not on a page: %v", resource, err)
+			}
+			switch r := want.(type) {
+			case *model.Slot:
+				dropNarrative(&r.Base, page.Entries)
+			case *model.Appointment:
+				dropNarrative(&r.Base, page.Entries)
+			}
+			for _, e := range page.Entries {
+				if diff := cmp.Diff(want, e.Resource); diff != "" {
+					t.Fatalf("%s (-alone +page):\n%s", resource, diff)
+				}
+			}
+		}
+	})
+}
+
+// dropNarrative: a page may leave the narrative out, and keeps it where the
+// resource was read whole.
+func dropNarrative(want *model.Base, entries []model.BundleEntry) {
+	want.Text = nil
+	for _, e := range entries {
+		e.Resource.Common().Text = nil
+	}
+}
