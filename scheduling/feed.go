@@ -28,6 +28,8 @@ type Snapshot struct {
 	Windows   []Window
 	Checks    []Check
 	Status    Status
+	// Marks of the slots that are claimed or fenced.
+	Marks []Mark
 	// Generations of slots whose offers were used up, by slot id (see OfferID).
 	Generations map[string]uint32
 }
@@ -38,7 +40,19 @@ type Change struct {
 	Check       *Check
 	Directory   *Directory // the whole new directory
 	Status      *Status
+	Marks       []Mark // each in place of what was known of its slot
 	Generations map[string]uint32
+}
+
+// Mark is what the books say of one slot (law 4). It is open only if nobody
+// claims it and a fetch with a number above the fence confirmed its window: no
+// answer that was under way while it was taken can bring it back.
+type Mark struct {
+	Slot    string // id within the source
+	Claimed bool
+	// Fence is the number of the source's latest fetch when the claim ended; 0
+	// while it is claimed, or without one.
+	Fence uint64
 }
 
 // Lease is the right to work on a source for a while.
