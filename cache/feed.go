@@ -41,6 +41,9 @@ func (s *Store) Follow(ctx context.Context, sources []scheduling.SourceID, sink 
 	}
 	f.listen(ctx)
 	workers.Wait()
+	for _, id := range f.order {
+		s.metrics.behind.DeleteLabelValues(string(id))
+	}
 	return ctx.Err()
 }
 

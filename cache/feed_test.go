@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"slotgate/cache"
 	"slotgate/cache/embedded"
@@ -146,32 +147,95 @@ func TestAFollowerThatFellBehindLoadsAgain(t *testing.T) {
 	}
 }
 
+// image is all keys of the source at one moment.
+type image map[string]string
+
+func take(t *testing.T, c *redis.Client) image {
+	t.Helper()
+	dumps := image{}
+	for _, k := range c.Keys(t.Context(), "slotgate:{s:napa}:*").Val() {
+		dumps[k] = c.Dump(t.Context(), k).Val()
+	}
+	return dumps
+}
+
+// put makes the source what it was, at once, and wakes the followers.
+func (i image) put(t *testing.T, c *redis.Client) {
+	t.Helper()
+	pipe := c.TxPipeline()
+	for _, k := range c.Keys(t.Context(), "slotgate:{s:napa}:*").Val() {
+		pipe.Del(t.Context(), k)
+	}
+	for k, dump := range i {
+		pipe.Restore(t.Context(), k, 0, dump)
+	}
+	pipe.Publish(t.Context(), "slotgate:wake", string(source))
+	_, err := pipe.Exec(t.Context())
+	must(t, err)
+}
+
+// TestEntriesThatAFailoverReplacedAreNoticed: a replica of Redis that has not
+// seen the last write takes over; others write, under the same numbers.
 func TestEntriesThatAFailoverReplacedAreNoticed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := open(t, server.URL(), func(o *cache.Options) { o.FeedPoll = 10 * time.Minute })
 	c := client(t, server.URL())
-	replace(t, s, answer(scope(0, 1), "a", map[scheduling.WindowKey]int{key("s1", 0): 1}))
-	keys := c.Keys(t.Context(), "slotgate:{s:napa}:*").Val()
-	dumps := map[string]string{}
-	for _, k := range keys {
-		dumps[k] = c.Dump(t.Context(), k).Val()
+	write := func(schedule string) {
+		replace(t, s, answer(scope(0, 1, schedule), "a", map[scheduling.WindowKey]int{key(schedule, 0): 1}))
 	}
-	m := follow(t, s)
-	replace(t, s, answer(scope(0, 1), "lost", map[scheduling.WindowKey]int{key("s2", 0): 2}))
-	agree(t, m, idsOf(map[scheduling.WindowKey][]scheduling.Slot{key("s2", 0): slots(key("s2", 0), 2, "lost")}))
-	// The replica that took over had not seen the last write.
-	pipe := c.TxPipeline()
-	for _, k := range c.Keys(t.Context(), "slotgate:{s:napa}:*").Val() {
-		pipe.Del(t.Context(), k)
+	held := func(schedules ...string) []string {
+		all := map[scheduling.WindowKey][]scheduling.Slot{}
+		for _, name := range schedules {
+			all[key(name, 0)] = slots(key(name, 0), 1, "a")
+		}
+		return idsOf(all)
 	}
-	for k, dump := range dumps {
-		pipe.Restore(t.Context(), k, 0, dump)
+	write("s1")
+	before := take(t, c)
+	write("s3")
+	other := take(t, c)
+	write("s4")
+	others := take(t, c)
+	for name, then := range map[string]struct {
+		image image
+		want  []string
+	}{
+		"behind what the follower has seen": {before, held("s1")},
+		"another under the same number":     {other, held("s1", "s3")},
+		"others, one of the same number":    {others, held("s1", "s3", "s4")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before.put(t, c)
+			m := follow(t, s)
+			agree(t, m, held("s1"))
+			write("lost")
+			agree(t, m, held("s1", "lost"))
+			then.image.put(t, c)
+			agree(t, m, then.want)
+		})
 	}
-	_, err := pipe.Exec(t.Context())
+}
+
+func TestAFeedThatWasTrimmedBeforeItsFirstEntryWasReadIsNoticed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, server.URL(), func(o *cache.Options) { o.FeedPoll = 10 * time.Minute })
+	c := client(t, server.URL())
+	_, err := s.Begin(t.Context(), source)
 	must(t, err)
-	replace(t, s, answer(scope(0, 1), "other", map[scheduling.WindowKey]int{key("s3", 0): 1}))
-	agree(t, m, idsOf(map[scheduling.WindowKey][]scheduling.Slot{key("s3", 0): slots(key("s3", 0), 1, "other")}))
+	empty := take(t, c)
+	for _, schedule := range []string{"s1", "s2"} {
+		replace(t, s, answer(scope(0, 1, schedule), "a", map[scheduling.WindowKey]int{key(schedule, 0): 1}))
+	}
+	must(t, c.XTrimMaxLen(t.Context(), "slotgate:{s:napa}:feed", 1).Err())
+	trimmed := take(t, c)
+	want := truth(t, s)
+	empty.put(t, c)
+	m := follow(t, s)
+	eventually(t, "the load", func() bool { return m.with(func(m *mirror) bool { return m.loads == 1 }) })
+	trimmed.put(t, c)
+	agree(t, m, want)
 }
 
 func TestALostSubscriptionLosesNothing(t *testing.T) {

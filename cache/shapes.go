@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"slotgate/scheduling"
 )
@@ -109,6 +110,8 @@ func (d *decoder) shapes(table string) ([]shape, error) {
 	if known, ok := d.tables[table]; ok {
 		return known, nil
 	}
+	// A copy, so that what is kept does not hold the whole window's memory.
+	table = strings.Clone(table)
 	shapes, err := readShapes(table)
 	if err != nil {
 		return nil, err

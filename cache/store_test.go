@@ -26,6 +26,12 @@ type (
 		PutStatus(ctx context.Context, status scheduling.Status) error
 		Epoch(ctx context.Context) (string, error)
 	}
+	feed interface {
+		Follow(ctx context.Context, sources []scheduling.SourceID, sink interface {
+			Load(source scheduling.SourceID, snapshot scheduling.Snapshot)
+			Apply(source scheduling.SourceID, change scheduling.Change)
+		}) error
+	}
 	leaser interface {
 		Lease(ctx context.Context, source scheduling.SourceID, ttl time.Duration) (lease scheduling.Lease, ok bool, err error)
 	}
@@ -34,6 +40,7 @@ type (
 var (
 	_ writer = (*cache.Store)(nil)
 	_ leaser = (*cache.Store)(nil)
+	_ feed   = (*cache.Store)(nil)
 )
 
 func TestAnAnswerReplacesItsScopeAndNothingElse(t *testing.T) {

@@ -213,3 +213,47 @@ func TestAClusterServesAllOfIt(t *testing.T) {
 		t.Errorf("the cluster takes keys of two tags: %v", err)
 	}
 }
+
+// between is a hook that does something once, after the first script that wrote
+// windows: a script with more than four keys.
+type between struct {
+	recorder
+	once sync.Once
+	do   func()
+}
+
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if args := cmd.Args(); err == nil && len(args) > 3 && fmt.Sprint(args[0]) == "evalsha" && fmt.Sprint(args[2]) > "4" {
+			b.once.Do(b.do)
+		}
+		return err
+	}
+}
+
+func TestAnEarlierFetchIsRefusedWhileALaterOneIsHalfWritten(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		s, other := open(t, server.URL(), func(o *cache.Options) { o.Batch = 1 }), open(t, server.URL())
+		counts := map[scheduling.WindowKey]int{key("s1", 0): 1, key("s2", 0): 1, key("s3", 0): 1}
+		replace(t, s, answer(scope(0, 1), "a", counts)) // the server knows the script now
+		early, err := s.Begin(t.Context(), source)
+		must(t, err)
+		late, err := s.Begin(t.Context(), source)
+		must(t, err)
+		var meanwhile scheduling.Replaced
+		cache.ClientOf(s).AddHook(&between{do: func() {
+			meanwhile, err = other.Replace(t.Context(), source, early, noon, answer(scope(0, 1), "early", counts))
+		}})
+		got, lateErr := s.Replace(t.Context(), source, late, noon, answer(scope(0, 1), "late", counts))
+		must(t, lateErr)
+		must(t, err)
+		if diff := cmp.Diff(scheduling.Replaced{Refused: 3, Slots: 3}, meanwhile); diff != "" {
+			t.Errorf("the earlier fetch, in the middle of the later one: %s", diff)
+		}
+		if diff := cmp.Diff(scheduling.Replaced{Written: 3, Slots: 3}, got); diff != "" {
+			t.Errorf("the later fetch: %s", diff)
+		}
+	})
+}
