@@ -65,7 +65,7 @@ func (m *codeMap) readCSV(data []byte) error {
 	lines := csv.NewReader(bytes.NewReader(data))
 	lines.FieldsPerRecord, lines.TrimLeadingSpace, lines.Comment = -1, true, '#'
 	head, err := lines.Read()
-	if err != nil || len(head) < 4 || strings.Join(head, ",") != strings.Join(codesHeader[:len(head)], ",") {
+	if err != nil || len(head) < 4 || len(head) > 5 || strings.Join(head, ",") != strings.Join(codesHeader[:len(head)], ",") {
 		return errors.New("begins with no header; write system,code,common_system,common_code,display")
 	}
 	for {
@@ -73,8 +73,12 @@ func (m *codeMap) readCSV(data []byte) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		var broken *csv.ParseError
+		if errors.As(err, &broken) {
+			return fmt.Errorf("line %d: is not CSV; write fields with commas between them", broken.Line)
+		}
 		line, _ := lines.FieldPos(0)
-		if err != nil || len(fields) < 4 || len(fields) > 5 {
+		if len(fields) < 4 || len(fields) > 5 {
 			return fmt.Errorf("line %d: needs 4 or 5 fields: system,code,common_system,common_code,display", line)
 		}
 		display := ""

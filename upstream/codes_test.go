@@ -78,6 +78,7 @@ func TestBadMapsOfCodesAreRefusedWithWhatToDo(t *testing.T) {
 		"a,b\n":                         "begins with no header",
 		head:                            "maps no code",
 		head + "x,y\n":                  "line 2: needs 4 or 5 fields",
+		head + "x,\"y\n":                "line 2: is not CSV",
 		head + "x,,y,z\n":               "line 2: code, common_system and common_code must not be empty",
 		head + "x,y,z,1\nx,y,z,2\n":     `line 3: "y" is mapped twice`,
 		"{}":                            "is JSON but no ConceptMap",
