@@ -133,8 +133,17 @@ func TestWhatOnlyOneVersionHasStaysInIt(t *testing.T) {
 	}
 }
 
-func TestAServerThatMixesTheVersionsIsReadInSTU3(t *testing.T) {
+func TestAServerThatMixesTheVersionsIsRead(t *testing.T) {
 	t.Parallel()
+	for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+		res, err := fhir.Read(rel, fhir.JSON, []byte(`{"resourceType":"Slot","serviceCategory":{"text":"a"},"specialty":{"text":"b"},"serviceType":null}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := res.(*model.Slot); s.ServiceCategory[0].Text != "a" || s.Specialty[0].Text != "b" || s.ServiceType != nil {
+			t.Errorf("%s: %+v", rel, s)
+		}
+	}
 	res, err := fhir.Read(scheduling.STU3, fhir.JSON, []byte(`{"resourceType":"Slot","serviceCategory":[{"text":"a"},{"text":"b"}]}`))
 	if err != nil || len(res.(*model.Slot).ServiceCategory) != 2 {
 		t.Errorf("%v %v", res, err)

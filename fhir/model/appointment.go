@@ -8,9 +8,9 @@ type Appointment struct {
 	Identifier            []Identifier             `json:"identifier,omitempty"`
 	Status                string                   `json:"status,omitempty"`
 	CancelationReason     *CodeableConcept         `json:"cancelationReason,omitempty"`
-	ServiceCategory       []CodeableConcept        `json:"serviceCategory,omitempty"`
-	ServiceType           []CodeableConcept        `json:"serviceType,omitempty"`
-	Specialty             []CodeableConcept        `json:"specialty,omitempty"`
+	ServiceCategory       Concepts                 `json:"serviceCategory,omitempty"`
+	ServiceType           Concepts                 `json:"serviceType,omitempty"`
+	Specialty             Concepts                 `json:"specialty,omitempty"`
 	AppointmentType       *CodeableConcept         `json:"appointmentType,omitempty"`
 	ReasonCode            []CodeableConcept        `json:"reasonCode,omitempty"`
 	ReasonReference       []Reference              `json:"reasonReference,omitempty"`

@@ -53,7 +53,7 @@ type Location struct {
 	Alias                []string          `json:"alias,omitempty"`
 	Description          string            `json:"description,omitempty"`
 	Mode                 string            `json:"mode,omitempty"`
-	Type                 []CodeableConcept `json:"type,omitempty"`
+	Type                 Concepts          `json:"type,omitempty"`
 	Telecom              []ContactPoint    `json:"telecom,omitempty"`
 	Address              *Address          `json:"address,omitempty"`
 	PhysicalType         *CodeableConcept  `json:"physicalType,omitempty"`
@@ -96,7 +96,7 @@ type HealthcareService struct {
 	Identifier []Identifier      `json:"identifier,omitempty"`
 	Active     *bool             `json:"active,omitempty"`
 	ProvidedBy *Reference        `json:"providedBy,omitempty"`
-	Category   []CodeableConcept `json:"category,omitempty"`
+	Category   Concepts          `json:"category,omitempty"`
 	Type       []CodeableConcept `json:"type,omitempty"`
 	Specialty  []CodeableConcept `json:"specialty,omitempty"`
 	Location   []Reference       `json:"location,omitempty"`

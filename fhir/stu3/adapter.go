@@ -15,21 +15,21 @@ func Wire(res model.Resource) any {
 		out := *r
 		sourceOut(&out.Base)
 		out.AppointmentType = tableOut(r.AppointmentType)
-		return &slot{"Slot", r.ServiceCategory, &out}
+		return &slot{"Slot", single(r.ServiceCategory), &out}
 	case *model.Schedule:
 		out := *r
 		sourceOut(&out.Base)
-		return &schedule{"Schedule", r.ServiceCategory, &out}
+		return &schedule{"Schedule", single(r.ServiceCategory), &out}
 	case *model.Appointment:
 		return appointmentOut(r)
 	case *model.Location:
 		out := *r
 		sourceOut(&out.Base)
-		return &location{"Location", r.Type, &out}
+		return &location{"Location", single(r.Type), &out}
 	case *model.HealthcareService:
 		out := *r
 		sourceOut(&out.Base)
-		return &service{"HealthcareService", r.Category, &out}
+		return &service{"HealthcareService", single(r.Category), &out}
 	case *model.Coverage:
 		return coverageOut(r)
 	case *model.OperationDefinition:
@@ -82,7 +82,7 @@ func Open(resourceType string) (into any, done func() model.Resource) {
 	case "Schedule":
 		w := &schedule{Body: new(model.Schedule)}
 		return w, func() model.Resource {
-			w.Body.ServiceCategory = w.ServiceCategory
+			w.Body.ServiceCategory = model.Concepts(w.ServiceCategory)
 			return finish(w.Body)
 		}
 	case "Appointment":
@@ -91,13 +91,13 @@ func Open(resourceType string) (into any, done func() model.Resource) {
 	case "Location":
 		w := &location{Body: new(model.Location)}
 		return w, func() model.Resource {
-			w.Body.Type = w.Type
+			w.Body.Type = model.Concepts(w.Type)
 			return finish(w.Body)
 		}
 	case "HealthcareService":
 		w := &service{Body: new(model.HealthcareService)}
 		return w, func() model.Resource {
-			w.Body.Category = w.Category
+			w.Body.Category = model.Concepts(w.Category)
 			return finish(w.Body)
 		}
 	}
@@ -125,7 +125,7 @@ func Canonicals() *json.Marshalers {
 }
 
 func slotIn(w *slot) model.Resource {
-	w.Body.ServiceCategory = w.ServiceCategory
+	w.Body.ServiceCategory = model.Concepts(w.ServiceCategory)
 	w.Body.AppointmentType = tableIn(w.Body.AppointmentType)
 	return finish(w.Body)
 }

@@ -12,7 +12,7 @@ const StatusReason = "http://fhir.org/guides/argonaut-scheduling/StructureDefini
 
 func appointmentIn(w *appointment) model.Resource {
 	a := w.Body
-	a.ServiceCategory = w.ServiceCategory
+	a.ServiceCategory = model.Concepts(w.ServiceCategory)
 	a.ReasonCode, a.ReasonReference, a.BasedOn = w.Reason, w.Indication, w.Referral
 	a.AppointmentType = tableIn(a.AppointmentType)
 	for i, ext := range a.Extension {
@@ -30,7 +30,7 @@ func appointmentOut(r *model.Appointment) any {
 	sourceOut(&out.Base)
 	w := &appointment{
 		ResourceType:    "Appointment",
-		ServiceCategory: r.ServiceCategory,
+		ServiceCategory: single(r.ServiceCategory),
 		Reason:          r.ReasonCode, Indication: r.ReasonReference, Referral: r.BasedOn,
 		Body: &out,
 	}

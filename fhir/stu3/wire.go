@@ -79,21 +79,12 @@ type operation struct {
 	Body         *model.OperationDefinition `json:",embed"`
 }
 
-// single is a list in the union and one concept on the wire. A list is read as
-// well: servers that were moved from one version to the other send it.
-type single []model.CodeableConcept
+// single is a list in the union and one concept on the wire.
+type single model.Concepts
 
-// UnmarshalJSONFrom reads a concept or a list of them.
+// UnmarshalJSONFrom reads a concept, and tolerates a list of them.
 func (s *single) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	if dec.PeekKind() == '[' {
-		return json.UnmarshalDecode(dec, (*[]model.CodeableConcept)(s))
-	}
-	var one *model.CodeableConcept
-	if err := json.UnmarshalDecode(dec, &one); err != nil || one == nil {
-		return err
-	}
-	*s = single{*one}
-	return nil
+	return (*model.Concepts)(s).UnmarshalJSONFrom(dec)
 }
 
 // MarshalJSONTo writes the first concept, which is all that STU3 has room for.
