@@ -124,12 +124,12 @@ func TestSourcesAreToldInTheWordsOfTheContract(t *testing.T) {
 		d.Replica = &replica{ready: true, sources: []scheduling.Freshness{{
 			Source: "napa", Slots: 7, Windows: 3,
 			Status: scheduling.Status{
-				LastSync: noon.Add(-5 * time.Minute), ErrorCode: scheduling.SourceDown, ErrorAt: noon.Add(-time.Minute),
+				LastSync: noon.Add(-5*time.Minute + 300*time.Millisecond), ErrorCode: scheduling.SourceDown, ErrorAt: noon.Add(-time.Minute),
 				Unusable: scheduling.Tally{scheduling.NoZone: 2},
 			},
 		}}}
 		d.Detail = func(id scheduling.SourceID) (Detail, bool) {
-			return Detail{Breakers: Breakers{"closed", "open", "closed"}, Budget: map[string]any{"rate": 10}, Exclusive: "gateway"}, id == "napa"
+			return Detail{Breakers: Breakers{Read: "closed", Write: "open"}, Budget: map[string]any{"rate": 10}, Exclusive: "gateway"}, id == "napa"
 		}
 	})
 	status, body, header := f.do(t, http.MethodGet, "/api/sources", nil)
@@ -157,7 +157,8 @@ func TestSourcesAreToldInTheWordsOfTheContract(t *testing.T) {
 	if napa["lastSourceSync"] != "2026-11-23T11:55:00Z" || napa["unusable"].(map[string]any)["no-zone"] != 2.0 {
 		t.Errorf("napa: %v", napa)
 	}
-	if napa["lastError"].(map[string]any)["code"] != "source-down" || napa["breakers"].(map[string]any)["write"] != "open" {
+	if napa["lastError"].(map[string]any)["code"] != "source-down" || napa["breakers"].(map[string]any)["write"] != "open" ||
+		napa["breakers"].(map[string]any)["prefetch"] != "unknown" {
 		t.Errorf("napa: %v", napa)
 	}
 	if fresh["state"] != "down" || fresh["lastSourceSync"] != nil || fresh["lastError"] != nil || fresh["exclusive"] != "unknown" {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"time"
 
 	"slotgate/scheduling"
@@ -74,12 +75,12 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 		Breakers: Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown,
 	}
 	if at := f.Status.LastSync; !at.IsZero() {
-		at = at.UTC()
+		at = at.UTC().Truncate(time.Second)
 		age := int64(max(0, now.Sub(at)) / time.Second)
 		out.LastSync, out.AgeSeconds = &at, &age
 	}
 	if f.Status.ErrorCode != "" {
-		out.LastError = &lastError{f.Status.ErrorCode, f.Status.ErrorAt.UTC()}
+		out.LastError = &lastError{f.Status.ErrorCode, f.Status.ErrorAt.UTC().Truncate(time.Second)}
 	}
 	s.detail(src.ID, &out)
 	return out
@@ -98,15 +99,13 @@ func (s *Server) detail(id scheduling.SourceID, out *source) {
 	if d.Paused {
 		out.State = scheduling.StatePaused
 	}
-	if d.Breakers != (Breakers{}) {
-		out.Breakers = d.Breakers
+	out.Breakers = Breakers{
+		Read: cmp.Or(d.Breakers.Read, unknown), Write: cmp.Or(d.Breakers.Write, unknown), Prefetch: cmp.Or(d.Breakers.Prefetch, unknown),
 	}
 	if d.Budget != nil {
 		out.Budget = d.Budget
 	}
-	if d.Exclusive != "" {
-		out.Exclusive = d.Exclusive
-	}
+	out.Exclusive = cmp.Or(d.Exclusive, unknown)
 }
 
 func orEmpty(t scheduling.Tally) scheduling.Tally {
