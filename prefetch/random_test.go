@@ -20,7 +20,7 @@ func TestWhateverASourceDoesNothingIsLostAndEveryDayIsAsked(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		outcomes := rapid.SliceOfN(rapid.SampledFrom([]string{
 			"complete", "complete", "complete", "cut", "error", "throttled", "hang", "deaf", "panic",
-		}), 1, 40).Draw(rt, "outcomes")
+		}), 1, 20).Draw(rt, "outcomes")
 		// A bubble has its own goroutine, where rapid must not be told of a failure.
 		var err error
 		synctest.Test(t, func(t *testing.T) { err = playOutcomes(t, outcomes) })
@@ -62,7 +62,7 @@ func playOutcomes(t *testing.T, outcomes []string) error {
 	_, stop := startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{o, e})
 	defer stop()
 	most := 0
-	for range 60 {
+	for range 40 {
 		after(time.Minute)
 		now := store.open("a")
 		if now < most {
@@ -71,7 +71,7 @@ func playOutcomes(t *testing.T, outcomes []string) error {
 		most = now
 	}
 	// Long after the last bad outcome everything is there.
-	after(2 * time.Hour)
+	after(80 * time.Minute)
 	if got := store.open("a"); got != 28*3 {
 		return fmt.Errorf("%d slots are known in the end, want %d", got, 28*3)
 	}
