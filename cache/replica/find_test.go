@@ -80,6 +80,7 @@ func TestEveryCriterionSelects(t *testing.T) {
 		{"from the second slot", scheduling.Query{Start: scheduling.InstantBound(time.Date(2026, 11, 1, 14, 30, 0, 0, time.UTC))}, 3},
 		{"a nanosecond after the second began", scheduling.Query{Start: scheduling.InstantBound(time.Date(2026, 11, 1, 14, 30, 0, 1, time.UTC))}, 2},
 		{"to the second slot", scheduling.Query{End: scheduling.InstantBound(time.Date(2026, 11, 1, 14, 30, 0, 0, time.UTC))}, 1},
+		{"to the last slot", scheduling.Query{End: scheduling.InstantBound(time.Date(2026, 11, 1, 15, 30, 0, 0, time.UTC))}, 3},
 		{"a place and a stranger", scheduling.Query{Locations: ours(scheduling.KindLocation, "where"), Practitioners: ours(scheduling.KindPractitioner, "x")}, 0},
 	}
 	for _, tt := range tests {
@@ -91,5 +92,28 @@ func TestEveryCriterionSelects(t *testing.T) {
 				t.Errorf("total %d, %d offers, want %d", found.Total, len(found.Offers), tt.want)
 			}
 		})
+	}
+}
+
+func TestOffersOfOneInstantComeInOrderOfID(t *testing.T) {
+	t.Parallel()
+	source, dir := clinic(t, "a")
+	at := noon.Add(24 * time.Hour)
+	var slots []scheduling.Slot
+	for i := range 12 {
+		schedule := *dir.Schedules["sched"]
+		schedule.ID = string(rune('a' + i))
+		dir.Schedules[schedule.ID] = &schedule
+		slots = append(slots, slotsOn(schedule.ID, schedule.ID, at, 1)...)
+	}
+	r := open(t, source)
+	r.Load("a", scheduling.Snapshot{Loaded: true, Directory: dir, Status: fine("a", noon), Windows: windowsOf(slots, source.Zone, 1, noon)})
+	q := scheduling.Query{Count: 2}
+	for n := 0; n < 12; n += 2 {
+		found := find(t, r, q)
+		if len(found.Offers) != 2 || found.Offers[0].ID <= q.After.ID || found.Offers[1].ID <= found.Offers[0].ID || found.More != (n < 10) {
+			t.Fatalf("page from %d: %d offers, more %v, not in order of id after %q", n, len(found.Offers), found.More, q.After.ID)
+		}
+		q.After = scheduling.Cursor{Start: at, ID: found.Offers[1].ID}
 	}
 }

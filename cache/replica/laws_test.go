@@ -208,7 +208,9 @@ func TestLaw12HiddenSlotsAreCountedByReasonAndAppearWithALaterDirectory(t *testi
 
 func TestAStoreThatLostItsDataDoesNotEmptyTheReplica(t *testing.T) {
 	t.Parallel()
-	r, source, snap := loaded(t)
+	r, _, snap := loaded(t)
+	snap.Windows[0].Fetch = 7
+	r.Load("a", snap)
 	r.Load("a", scheduling.Snapshot{})
 	if found := find(t, r, scheduling.Query{}); found.Total != 4 || !found.Complete() {
 		t.Fatalf("total %d, complete %v after an empty load", found.Total, found.Complete())
@@ -224,7 +226,6 @@ func TestAStoreThatLostItsDataDoesNotEmptyTheReplica(t *testing.T) {
 	if found := find(t, r, scheduling.Query{}); found.Total != 0 || !found.Complete() {
 		t.Errorf("total %d after an empty load that a worker filled", found.Total)
 	}
-	_ = source
 }
 
 func TestALateAnswerDoesNotReplaceALaterOne(t *testing.T) {
