@@ -24,6 +24,8 @@ func TestAPageReadsLikeItsResourcesReadOneByOneButForTheNarrative(t *testing.T) 
 			`{"resourceType":"Slot"}`,
 			`{"resourceType":"Slot","extension":[{"url":"u","valueCode":"v"}]}`,
 			`{"resourceType":"Slot","_start":{"id":"1"}}`,
+			`{"resourceType":"Slot","participant":[{"odd":1}]}`,
+			`{"resourceType":"Appointment","schedule":{"reference":"Schedule/1"}}`,
 			`{"resourceType":"Appointment","language":"en"}`,
 			// The same member in both types, which must not be taken for each other's.
 			`{"resourceType":"Slot","specialty":[{"text":"same"}]}`,
