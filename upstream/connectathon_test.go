@@ -12,15 +12,21 @@ import (
 
 const connectathonZone = "America/Los_Angeles"
 
-// connectathon starts an EHR with the real data of the Argonaut connectathon,
-// moved to the weeks after today.
-func connectathon(t *testing.T, today time.Time, o ehrsim.Options) (*ehrsim.Server, string) {
+// connectathonData is the real data of the Argonaut connectathon, moved to the
+// weeks after today.
+func connectathonData(t *testing.T, today time.Time) *ehrsim.Dataset {
 	t.Helper()
 	dir := testenv.Shared(t, "argonaut/connectathon")
 	data, err := ehrsim.Load(dir, ehrsim.LoadOptions{FHIR: ehrsim.STU3, Zone: connectathonZone, ShiftTo: today})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return data
+}
+
+// connectathon starts an EHR that holds it.
+func connectathon(t *testing.T, data *ehrsim.Dataset, today time.Time, o ehrsim.Options) (*ehrsim.Server, string) {
+	t.Helper()
 	o.FHIR, o.Zone, o.Data = ehrsim.STU3, connectathonZone, data
 	o.Now = func() time.Time { return today }
 	return sim(t, o)
@@ -53,10 +59,11 @@ var connectathonDays = map[string]time.Time{
 func TestEveryOpenSlotOfTheConnectathonIsFoundWithWhoAndWhere(t *testing.T) {
 	t.Parallel()
 	for name, today := range connectathonDays {
+		data := connectathonData(t, today)
 		for _, o := range []ehrsim.Options{{Dialect: ehrsim.Argonaut}, {Dialect: ehrsim.Slots, PageSize: 100}} {
 			t.Run(fmt.Sprintf("%s by %s", name, o.Dialect), func(t *testing.T) {
 				t.Parallel()
-				_, base := connectathon(t, today, o)
+				_, base := connectathon(t, data, today, o)
 				c := client(t, base, func(opts *Options) {
 					connectathonOptions(t, opts)
 					if o.Dialect == ehrsim.Slots {
@@ -110,7 +117,7 @@ func checkConnectathonSlot(t *testing.T, resolver *scheduling.Resolver, key sche
 func TestWithoutTheScheduleRefQuirkEverySlotIsCountedAsUnknownSchedule(t *testing.T) {
 	t.Parallel()
 	today := connectathonDays["in summer time"]
-	srv, base := connectathon(t, today, ehrsim.Options{})
+	srv, base := connectathon(t, connectathonData(t, today), today, ehrsim.Options{})
 	c := client(t, base, func(o *Options) {
 		connectathonOptions(t, o)
 		o.Quirks.ScheduleRef = ""

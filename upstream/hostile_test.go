@@ -91,7 +91,7 @@ func TestLaw8AnAnswerThatIsNotWholeIsNeverComplete(t *testing.T) {
 		"a total that is not met":    {ehrsim.Fault{Kind: ehrsim.FaultWrongTotal}, nil},
 		"half the entries":           {ehrsim.Fault{Kind: ehrsim.FaultCutAnswer, Path: "/Slot"}, nil},
 		"a next at another origin":   {ehrsim.Fault{Kind: ehrsim.FaultForeignNext, Link: "http://127.0.0.2:1/fhir/Slot?page=2"}, nil},
-		"a body larger than the cap": {ehrsim.Fault{Kind: ehrsim.FaultHugeGzip, Path: "/Slot", Size: 64 << 20}, func(o *Options) { o.Limits.MaxBody = 1 << 20 }},
+		"a body larger than the cap": {ehrsim.Fault{Kind: ehrsim.FaultHugeGzip, Path: "/Slot", Size: 8 << 20}, func(o *Options) { o.Limits.MaxBody = 1 << 20 }},
 		"a later page that is gone":  {ehrsim.Fault{Kind: ehrsim.FaultStatus, Status: 410, Path: "/?_"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,7 +314,7 @@ func TestABodyIsCappedAfterItWasUnpacked(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		zip := gzip.NewWriter(w)
 		chunk := make([]byte, 1<<20)
-		for range 64 {
+		for range 8 {
 			n, err := zip.Write(chunk)
 			if sent += n; err != nil {
 				return
