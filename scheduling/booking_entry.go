@@ -11,10 +11,11 @@ import (
 // saved before the EHR is called.
 //
 //	(none), free -> holding -> held -> booking -> booked | doubt | free
-//	(none), free -> booking
+//	(none), free -> booking, or held (by the gateway only)
 //	held -> holding (renewed) | releasing -> free
 //	doubt -> booked | cancelling | not-booked
 //	booked -> cancelling -> cancelled | booked
+//	cancelled -> booking (only to give back what a failed reschedule took)
 type EntryState string
 
 // The states of an entry.
@@ -36,7 +37,7 @@ const (
 func entrySteps(from EntryState) []EntryState {
 	switch from {
 	case "", EntryFree:
-		return []EntryState{EntryHolding, EntryBooking, EntryBooked}
+		return []EntryState{EntryHolding, EntryHeld, EntryReleasing, EntryBooking, EntryBooked}
 	case EntryHolding:
 		return []EntryState{EntryHeld, EntryReleasing, EntryFree}
 	case EntryHeld:
@@ -54,6 +55,8 @@ func entrySteps(from EntryState) []EntryState {
 	case EntryNotBooked:
 		// A booking that appears late, within the day that reads go on.
 		return []EntryState{EntryBooked, EntryCancelling}
+	case EntryCancelled:
+		return []EntryState{EntryBooking}
 	default:
 		return nil
 	}
@@ -104,8 +107,11 @@ type Intent struct {
 	Kind CallKind `json:"kind"`
 	// SentAt is when the intent was saved, just before the call.
 	SentAt time.Time `json:"sentAt"`
-	// Attempt counts the calls of this kind for this entry, from 1.
+	// Attempt counts the calls of this kind for this entry, from 1. 0: nothing
+	// was sent yet, and nothing will be before the next save.
 	Attempt int `json:"attempt"`
+	// Over: its result is known, and it changed nothing.
+	Over bool `json:"over,omitempty"`
 }
 
 // HoldBy says who keeps the slot from others.
@@ -248,6 +254,13 @@ type Entry struct {
 	Used       bool   `json:"used,omitempty"`
 	Replaces   string `json:"replaces,omitempty"`   // the entry that this booking takes the place of
 	ReplacedBy string `json:"replacedBy,omitempty"` // and its counterpart
+	// Way is how the reschedule goes; OldDone: the entry that is replaced has
+	// ended, nothing is left to do.
+	Way     RescheduleWay `json:"way,omitempty"`
+	OldDone bool          `json:"oldDone,omitempty"`
+	// Undo: the appointment must not stand (another patient's, late, replaced):
+	// its cancel is repeated until the EHR shows it cancelled.
+	Undo bool `json:"undo,omitempty"`
 	// Seen is the status that the EHR showed last; SeenStart and SeenEnd the
 	// times, where the clinic moved it.
 	Seen      AppointmentStatus `json:"seen,omitempty"`
@@ -291,6 +304,25 @@ func (e Entry) Status() AppointmentStatus {
 	default:
 		return ApptProposed
 	}
+}
+
+// Clone is a copy that can be changed without changing e. Offer and Private are
+// shared: nobody changes those in place.
+func (e Entry) Clone() Entry {
+	e.Hold = clone(e.Hold)
+	e.Intent = clone(e.Intent)
+	e.Doubt = clone(e.Doubt)
+	e.Wanted = clone(e.Wanted)
+	e.Decision = clone(e.Decision)
+	return e
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
 }
 
 // Natives are the Patient ids at the source.

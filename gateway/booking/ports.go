@@ -15,6 +15,10 @@ import (
 type Offers interface {
 	// Offer gives the open offer of this id. What another holds is not open.
 	Offer(id string) (scheduling.Hit, bool)
+	// BySlots gives the open offer that is made of exactly these Slots of ours,
+	// in order of time: what a caller builds from prefetched slots has no
+	// Appointment id.
+	BySlots(slots []string) (scheduling.Hit, bool)
 	// Gone tells that the id was an offer a short while ago: it is answered as
 	// taken, not as unknown.
 	Gone(id string) bool
@@ -23,7 +27,9 @@ type Offers interface {
 // Books keeps the entries. One implementation is the cache (Redis), another the
 // twin in bookingtest; both run bookingtest.Contract.
 //
-// Every method fails with shedding (503) when the store is away.
+// Every method fails with shedding (503) when the store is away. A store that
+// can lose its last second keeps what this process saved and is not settled, and
+// saves it again when it finds its data lost or older (highest version wins).
 type Books interface {
 	// Read gives the entry of an id; the source follows from the id's tag. A
 	// Private that cannot be unsealed is an internal error.
@@ -137,7 +143,9 @@ type EHR interface {
 	// is false.
 	SlotStates(ctx context.Context, slots []string, purpose scheduling.Purpose) ([]scheduling.SlotState, error)
 	// Ours gives every appointment from now on that carries our identifier
-	// system, to rebuild lost books. not-supported where it cannot be searched.
+	// system, and each slot that carries our mark as a pending one without an id
+	// (Slots, Identifiers, ETag), to rebuild lost books. not-supported where
+	// neither can be searched.
 	Ours(ctx context.Context) ([]scheduling.Appointment, error)
 }
 
