@@ -1,6 +1,8 @@
 package scheduling
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -180,22 +182,31 @@ func mergeInto[T any](to, from map[string]*T) {
 	}
 }
 
-// Zones are the different zones of the source's places, and fallback (if not
-// nil): the zones in which its days are cut.
+// Zones are the different zones of the source's places, in order of name, and
+// before them fallback (if not nil): the zones in which its days are cut.
 func (d Directory) Zones(fallback *time.Location) []*time.Location {
-	seen := map[string]bool{}
+	byName := d.zonesByName()
 	var zones []*time.Location
 	if fallback != nil {
-		seen[fallback.String()] = true
 		zones = append(zones, fallback)
+		delete(byName, fallback.String())
 	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		zones = append(zones, byName[name])
+	}
+	return zones
+}
+
+// zonesByName loads each zone of the places once. A name that is no zone is
+// left out: the source's own zone then holds.
+func (d Directory) zonesByName() map[string]*time.Location {
+	zones := map[string]*time.Location{}
 	for _, place := range d.Locations {
-		if place.Zone == "" || seen[place.Zone] {
+		if place.Zone == "" || zones[place.Zone] != nil {
 			continue
 		}
-		seen[place.Zone] = true
 		if zone, err := time.LoadLocation(place.Zone); err == nil {
-			zones = append(zones, zone)
+			zones[place.Zone] = zone
 		}
 	}
 	return zones

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"io"
 )
 
 // Kind is a type of the directory.
@@ -61,14 +60,18 @@ func ValidID(id string) bool {
 	return true
 }
 
-// digest is length characters that depend on every part and on where it ends.
+// digest is length characters (32 at most) that depend on every part and on
+// where it ends. Ids are made for every slot of every load, so it allocates
+// nothing but its result.
 func digest(length int, parts ...string) string {
-	h := sha256.New()
-	var size [8]byte
+	var room [256]byte
+	buf := room[:0]
 	for _, part := range parts {
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		_, _ = io.WriteString(h, part)
+		buf = binary.BigEndian.AppendUint64(buf, uint64(len(part)))
+		buf = append(buf, part...)
 	}
-	return idText.EncodeToString(h.Sum(nil))[:length]
+	sum := sha256.Sum256(buf)
+	var text [56]byte // of 32 bytes in base 32
+	idText.Encode(text[:], sum[:])
+	return string(text[:length])
 }

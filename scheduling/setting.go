@@ -30,12 +30,13 @@ type Resolver struct {
 	source SourceID
 	dir    Directory
 	zone   *time.Location
-	roles  map[string][]*Role // by practitioner, in order of id
+	zones  map[string]*time.Location // of the places, by name; reading one costs a file
+	roles  map[string][]*Role        // by practitioner, in order of id
 }
 
 // NewResolver indexes the directory; zone is the source's own (nil: none).
 func NewResolver(source SourceID, dir Directory, zone *time.Location) *Resolver {
-	r := &Resolver{source: source, dir: dir, zone: zone, roles: map[string][]*Role{}}
+	r := &Resolver{source: source, dir: dir, zone: zone, zones: dir.zonesByName(), roles: map[string][]*Role{}}
 	for _, role := range dir.Roles {
 		if !role.Inactive && role.Practitioner != "" {
 			r.roles[role.Practitioner] = append(r.roles[role.Practitioner], role)
@@ -216,10 +217,7 @@ func (r *Resolver) organization(s *Setting) *Organization {
 // zoneOf is the place's zone where the source tells it, else the source's.
 func (r *Resolver) zoneOf(s *Setting) *time.Location {
 	for _, place := range s.Locations {
-		if place.Zone == "" {
-			continue
-		}
-		if zone, err := time.LoadLocation(place.Zone); err == nil {
+		if zone := r.zones[place.Zone]; zone != nil {
 			return zone
 		}
 	}
