@@ -3,11 +3,10 @@ package upstream
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
-
-	"time"
 
 	"slotgate/scheduling"
 )

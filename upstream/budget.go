@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -41,7 +40,7 @@ func (b *budget) enter(ctx context.Context, now time.Time) error {
 	}
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return ended(ctx, b.source)
 	case b.places <- struct{}{}:
 	}
 	err := b.limiter.Wait(ctx)
@@ -50,7 +49,7 @@ func (b *budget) enter(ctx context.Context, now time.Time) error {
 	}
 	b.leave()
 	if ctx.Err() != nil {
-		return fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return ended(ctx, b.source)
 	}
 	// The turn would come after the caller's deadline.
 	return b.throttled(0, err)
@@ -77,7 +76,7 @@ func (b *budget) waitPause(ctx context.Context, now time.Time) error {
 	case wait > b.patience:
 		return b.throttled(wait, &fault{cause: errPaused})
 	case !sleep(ctx, wait):
-		return fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return ended(ctx, b.source)
 	default:
 		return nil
 	}

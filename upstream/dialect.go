@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -84,6 +85,9 @@ func (c *Client) gather(ctx context.Context, kind scheduling.Kind, questions []q
 	all := newHarvest(kind, c.rule, c.opts.Limits.MaxSlots)
 	for _, part := range parts {
 		all.join(part)
+	}
+	if len(all.records) > all.max {
+		cuts = append(cuts, fmt.Sprintf("more than %d slots", all.max))
 	}
 	return all, cmp.Or(cuts...), nil
 }

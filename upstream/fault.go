@@ -97,7 +97,7 @@ func judgeStatus(source scheduling.SourceID, a *answer, now time.Time) error {
 func judgeTransport(ctx context.Context, source scheduling.SourceID, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return ended(ctx, source)
 	case errors.Is(err, context.DeadlineExceeded):
 		return scheduling.Blame(scheduling.SourceSlow, source, &fault{cause: err, again: true, hurt: true}, "the source did not answer in time")
 	case errors.Is(err, errOtherOrigin):
@@ -111,6 +111,16 @@ func judgeTransport(ctx context.Context, source scheduling.SourceID, err error) 
 	}
 }
 
+// ended is for a caller's context that is over. Going away says nothing of the
+// source; a deadline that passed does, but one call that is late only because
+// many came before it must not open a breaker.
+func ended(ctx context.Context, source scheduling.SourceID) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return scheduling.Blame(scheduling.SourceSlow, source, &fault{cause: ctx.Err()}, "the source was not done in the time that it was given")
+	}
+	return fmt.Errorf("upstream: %w", context.Cause(ctx))
+}
+
 // judgeBody is for an answer that cannot be read.
 func judgeBody(source scheduling.SourceID, err error) error {
 	// What could not be read may be quoted in err; only its kind is kept.
@@ -122,7 +132,7 @@ func judgeBody(source scheduling.SourceID, err error) error {
 func judgeLogin(ctx context.Context, source scheduling.SourceID, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return ended(ctx, source)
 	case errors.Is(err, token.ErrRefused):
 		return scheduling.Blame(scheduling.SourceLogin, source, &fault{cause: err}, "the source's token endpoint refused us")
 	case errors.Is(err, token.ErrNonsense):

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 
 	"slotgate/scheduling"
 )
@@ -42,7 +41,7 @@ func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.
 func (c *Client) loading(ctx context.Context) (release func(), err error) {
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("upstream: %w", context.Cause(ctx))
+		return nil, ended(ctx, c.source.ID)
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil
 	}

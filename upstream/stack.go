@@ -106,13 +106,16 @@ func (s *stack) timed(next sender) sender {
 		within, cancel := context.WithTimeout(ctx, s.limits.Timeout.Std())
 		defer cancel()
 		a, err := next(within, c)
-		if err == nil || scheduling.CodeOf(err) != scheduling.Internal {
+		switch {
+		case err == nil:
+			return a, nil
+		case within.Err() != nil && ctx.Err() == nil:
+			return nil, judgeTransport(ctx, s.source, context.DeadlineExceeded)
+		case scheduling.CodeOf(err) != scheduling.Internal:
 			return a, err
+		default:
+			return nil, judgeTransport(ctx, s.source, err)
 		}
-		if within.Err() != nil && ctx.Err() == nil {
-			err = context.DeadlineExceeded
-		}
-		return nil, judgeTransport(ctx, s.source, err)
 	}
 }
 

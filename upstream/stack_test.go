@@ -142,6 +142,23 @@ func TestACallerWhoGoesAwaySaysNothingOfTheSource(t *testing.T) {
 	}
 }
 
+func TestACallersDeadlineIsTheSourcesSlownessButNoFailure(t *testing.T) {
+	t.Parallel()
+	_, base := sim(t, practice(func(o *ehrsim.Options) { o.Faults = []ehrsim.Fault{{Kind: ehrsim.FaultHang}} }))
+	c := client(t, base, once)
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		_, err := c.Metadata(ctx)
+		cancel()
+		if scheduling.CodeOf(err) != scheduling.SourceSlow {
+			t.Fatalf("%v", err)
+		}
+	}
+	if c.Breakers()["read"] != "closed" {
+		t.Errorf("%v", c.Breakers())
+	}
+}
+
 func TestNoMoreCallsAtOnceThanConfigured(t *testing.T) {
 	t.Parallel()
 	srv, base := sim(t, practice(slotsSim(func(o *ehrsim.Options) { o.Latency = 5 * time.Millisecond })))
