@@ -26,7 +26,8 @@ type Quirks struct {
 	NextOrigin bool `yaml:"next_origin"`
 	// Total is what Bundle.total is worth: exact, estimate or none; default: exact.
 	Total string `yaml:"total"`
-	// PageSize is the _count that we ask for; default: 1000; -1: none,
+	// PageSize is the _count that we ask for; default: 500 (a server may count
+	// included resources against a limit of 1000 and refuse more); -1: none,
 	// the server then pages as it likes.
 	PageSize int `yaml:"page_size"`
 	// MaxDays is the longest period that one call may ask for, in days;
@@ -59,7 +60,7 @@ type Quirks struct {
 // SetDefaults fills in what was not given.
 func (q *Quirks) SetDefaults() {
 	setDefault(&q.Total, TotalExact)
-	setDefault(&q.PageSize, 1000)
+	setDefault(&q.PageSize, 500)
 	setDefault(&q.OffsetPaging, "auto")
 	setDefault(&q.Accept, "json")
 	if q.Include == nil {

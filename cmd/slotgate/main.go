@@ -13,6 +13,8 @@ import (
 	_ "time/tzdata" // zones, on machines that have none
 
 	"github.com/alecthomas/kong"
+
+	"slotgate/cache"
 )
 
 // The exit codes, as scripts rely on them.
@@ -41,6 +43,8 @@ type console struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// go-redis would write to standard error by itself, whatever is asked for.
+	cache.LogClientTo(newLogger(os.Stderr))
 	code := run(ctx, os.Args[1:], console{os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
