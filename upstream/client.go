@@ -41,6 +41,8 @@ type Client struct {
 	known  *known
 	turn   chan struct{} // held by whoever reads the directory
 	loaded atomic.Bool   // it was read once
+
+	linksNext atomic.Bool // the source has given a next link before
 }
 
 // newClient makes the client of valid options. base is the transport that

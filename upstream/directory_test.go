@@ -149,3 +149,29 @@ func TestRecordsOfTheDirectoryThatCannotBeUsedAreCounted(t *testing.T) {
 		t.Errorf("%d practitioners, tally %v, %v", len(dir.Practitioners), tally, err)
 	}
 }
+
+func TestOnePageMoreIsGuessedOnlyWhereNextLinksAreUnknown(t *testing.T) {
+	t.Parallel()
+	for name, links := range map[string]bool{"with next links": true, "without": false} {
+		var guesses atomic.Int32
+		c := client(t, serve(t, tiny(func(w http.ResponseWriter, r *http.Request) {
+			query := r.URL.Query()
+			if query.Has("_offset") {
+				guesses.Add(1)
+			}
+			if links && !query.Has("page") {
+				page(w, -1, "Slot?page=2", slotJSON("a", 0))
+				return
+			}
+			page(w, -1, "", slotJSON("b", 1))
+		})), utc)
+		for range 3 {
+			if got := fetch(t, c, ahead(noon, 2)); !got.Complete {
+				t.Errorf("%s: %s", name, got.Cut)
+			}
+		}
+		if n := guesses.Load(); links && n != 0 || !links && n != 3 {
+			t.Errorf("%s: %d guesses", name, n)
+		}
+	}
+}

@@ -188,6 +188,7 @@ func (w *walk) got() int { return len(w.ids) + w.nameless }
 
 // follow goes to where a next link leads, if that may be (law 11).
 func (w *walk) follow(link string, from step) (next step, stop string) {
+	w.client.linksNext.Store(true)
 	to, err := nextURL(w.client.base, from.call.url, link)
 	if err != nil {
 		return next, "its next link cannot be read"
@@ -255,7 +256,9 @@ func (w *walk) offset(matches int, from step) step {
 		next.ifRefused = fmt.Sprintf("%d of %d came, and no more pages", w.got(), *w.total)
 	case w.full:
 		next.ifRefused = "a full page came, and no more pages"
-	case quirks.Total != TotalExact && quirks.OffsetPaging != "always":
+	case quirks.OffsetPaging == "always":
+	case quirks.Total != TotalExact || w.client.linksNext.Load():
+		// Whoever gives next links elsewhere would have given one here.
 		return step{}
 	}
 	to := *w.q.url
