@@ -103,6 +103,10 @@ func TestLaw11WithTheQuirkForeignNextLinksAreAskedAtOurOwnBase(t *testing.T) {
 			inner.URL.Path = "/fhir" + strings.TrimPrefix(r.URL.Path, "/fhir/tenant")
 			srv.ServeHTTP(w, inner)
 		}) + "/tenant"
+		strict := client(t, base, func(o *Options) { o.Quirks.PageSize = 50 })
+		if cut := fetch(t, strict, ahead(noon, 8)); cut.Complete || !strings.Contains(cut.Cut, "next_origin") || cut.Slots() > 50 {
+			t.Errorf("%s without the quirk: %d slots, %q", paging, cut.Slots(), cut.Cut)
+		}
 		c := client(t, base, func(o *Options) { o.Quirks.NextOrigin, o.Quirks.PageSize = true, 50 })
 		got := fetch(t, c, ahead(noon, 8))
 		if want := theRealOnes(srv, c, got.Scope, true); !got.Complete || got.Slots() != len(want) || len(want) < 100 {
