@@ -14,12 +14,12 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 	answer := fhir.FindAnswer{
 		Release: x.release,
 		Base:    x.s.root(x.release),
-		Self:    link(address, a.params, a.Query.Count, a.Cursor),
+		Self:    x.link(address, a.params, a.Query.Count, a.Cursor),
 		Found:   found,
 		Outcome: fhir.FindOutcome(a.Find, found),
 	}
 	if next := x.s.nextOffer(a, found); next != "" {
-		answer.Next = link(address, a.params, a.Query.Count, next)
+		answer.Next = x.link(address, a.params, a.Query.Count, next)
 	}
 	if len(answer.Next) > x.s.longestLink() {
 		answer.Next = ""

@@ -128,3 +128,13 @@ func link(address string, params url.Values, count int, cursor string) string {
 	}
 	return address + "?" + v.Encode()
 }
+
+// link keeps a format that was asked for in the address: who follows the link
+// may send no Accept.
+func (x *exchange) link(address string, params url.Values, count int, cursor string) string {
+	if format := strings.Clone(x.c.Query("_format")); format != "" {
+		params = maps.Clone(params)
+		params.Set("_format", format)
+	}
+	return link(address, params, count, cursor)
+}

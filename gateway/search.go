@@ -48,9 +48,9 @@ func (x *exchange) search(kind scheduling.Kind) error {
 	}
 	address, next := x.s.root(x.release)+"/"+string(kind), ""
 	if last := len(records.Records) - 1; records.More && last >= 0 {
-		next = link(address, params, count, x.s.cursors.make(place, scheduling.Cursor{ID: records.Records[last].ID}))
+		next = x.link(address, params, count, x.s.cursors.make(place, scheduling.Cursor{ID: records.Records[last].ID}))
 	}
-	bundle := fhir.SearchSet(records.Total, link(address, params, count, cursor), next)
+	bundle := fhir.SearchSet(records.Total, x.link(address, params, count, cursor), next)
 	return x.answerSearch(bundle, records, fhir.Find{Query: scheduling.Query{Sources: s.Sources}, Unknown: unknown, Cut: cut})
 }
 
