@@ -39,7 +39,7 @@ func BenchmarkFirstLoad(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				sim, base := benchEHR(b, size.practitioners)
-				want := benchOpen(sim)
+				want := benchOpenSlots(sim)
 				b.StartTimer()
 				began := time.Now()
 				n := benchNode(b, base)
@@ -66,7 +66,7 @@ func BenchmarkFindSideBySide(b *testing.B) {
 		b.Run(size.name, func(b *testing.B) {
 			sim, base := benchEHR(b, size.practitioners)
 			n := benchNode(b, base)
-			benchLoaded(b, n, benchOpen(sim))
+			benchLoaded(b, n, benchOpenSlots(sim))
 			sides := []*side{
 				{name: "gateway", ask: benchFind(n.public.url() + "/fhir/r4")},
 				{name: "ehr", ask: benchFind(base)},
@@ -100,7 +100,7 @@ func benchEHR(b *testing.B, practitioners int) (*ehrsim.Server, string) {
 }
 
 // benchOpen is the number of slots that can be offered now.
-func benchOpen(sim *ehrsim.Server) int {
+func benchOpenSlots(sim *ehrsim.Server) int {
 	open, now := 0, sim.Now()
 	for _, slot := range sim.Slots("free") {
 		if slot.Start.After(now) {

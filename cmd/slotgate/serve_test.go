@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"slotgate/cache/redistest"
+	"slotgate/upstream/ehrsim"
+)
+
+func simulate(t *testing.T, o ehrsim.Options) (*ehrsim.Server, string) {
+	t.Helper()
+	sim, err := ehrsim.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := sim.Start(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() })
+	return sim, base
+}
+
+// configText is a config of these sources, all R4 slots, over one Redis.
+func configText(redis string, bases ...string) string {
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nredis: {url: %q}\nanonymous: [find, directory]\nsources:\n", redis)
+	for i, base := range bases {
+		text += fmt.Sprintf("  - {id: s%d, base: %q, dialect: slots, timezone: UTC, limits: {rate: 200, concurrency: 8},\n     prefetch: {cron: \"@every 1s\"}}\n", i, base)
+	}
+	return text
+}
+
+func TestOneRedisServesManyGatewaysAndWorkers(t *testing.T) {
+	redis := redistest.Start(t)
+	sim, base := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 3, Days: 10})
+	path := write(t, t.TempDir(), "slotgate.yaml", configText(redis.URL(), base))
+	for range 2 {
+		start(t, "prefetch", "--config", path).saw(t, `admin`)
+	}
+	var gateways []string
+	for range 2 {
+		gateways = append(gateways, start(t, "gateway", "--config", path).saw(t, `gateway (http://\S+)`)[1])
+	}
+	all := func(want int) {
+		t.Helper()
+		for _, gateway := range gateways {
+			eventually(t, func() error {
+				if total := find(t, gateway, "_count=0").Total; total != want {
+					return fmt.Errorf("%d offers, want %d", total, want)
+				}
+				return nil
+			})
+		}
+	}
+	all(benchOpenSlots(sim))
+	// What is deleted without a trace is gone after the next look at its day.
+	gone := sim.Slots("free")
+	first := gone[len(gone)-1]
+	for _, slot := range gone {
+		if slot.Start.After(sim.Now().Add(time.Hour)) {
+			first = slot
+			break
+		}
+	}
+	if err := sim.DeleteSlot(first.ID); err != nil {
+		t.Fatal(err)
+	}
+	all(benchOpenSlots(sim))
+	if err := redis.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The replicas went on answering; the workers fill Redis by themselves.
+	all(benchOpenSlots(sim))
+}
+
+func TestAHangupReadsTheConfigAgainAndABadOneChangesNothing(t *testing.T) {
+	redis := redistest.Start(t)
+	_, one := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 3})
+	_, two := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 3, Seed: 9})
+	path := write(t, t.TempDir(), "slotgate.yaml", configText(redis.URL(), one))
+	p := start(t, "serve", "--config", path)
+	gateway, admin := p.saw(t, `gateway (http://\S+)`)[1], p.saw(t, `admin (http://\S+)`)[1]
+	hangup := func(text string) {
+		t.Helper()
+		write(t, filepath.Dir(path), "slotgate.yaml", text)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := askAlways(t, gateway)
+	hangup(configText(redis.URL(), one, two))
+	eventually(t, func() error {
+		if rows := sourcesOf(t, admin); len(rows) != 2 || rows["s1"].State != "ok" {
+			return fmt.Errorf("%+v", rows)
+		}
+		return nil
+	})
+	hangup("listen: nowhere\n")
+	eventually(t, func() error {
+		if !strings.Contains(p.err.String(), "slotgate.yaml:1: ") {
+			return fmt.Errorf("nothing was said of the bad config: %s", p.err.String())
+		}
+		return nil
+	})
+	if rows := sourcesOf(t, admin); len(rows) != 2 {
+		t.Errorf("%+v", rows)
+	}
+	if n := failed(); n != 0 {
+		t.Errorf("%d requests failed while the config was read again", n)
+	}
+}
+
+// askAlways asks on new connections until the count of failures is asked for.
+func askAlways(t *testing.T, gateway string) func() int64 {
+	t.Helper()
+	var failures atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		for ctx.Err() == nil {
+			_, err := askOnce(ctx, client, gateway+"/fhir/r4/Appointment/$find?_count=0")
+			if err != nil && ctx.Err() == nil {
+				t.Log(err)
+				failures.Add(1)
+			}
+		}
+	}()
+	return func() int64 { cancel(); <-done; return failures.Load() }
+}
+
+func TestExitCodes(t *testing.T) {
+	_, base := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 2})
+	good := write(t, t.TempDir(), "good.yaml", configText("redis://127.0.0.1:1/0", base))
+	down := write(t, t.TempDir(), "down.yaml", configText("redis://127.0.0.1:1/0", "http://127.0.0.1:1"))
+	bad := write(t, t.TempDir(), "bad.yaml", "sources: 7\n")
+	alone := write(t, t.TempDir(), "alone.yaml", strings.Replace(configText("", base), `url: ""`, "embedded: true", 1))
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"version", []string{"version"}, exitOK, "fhir"},
+		{"no command", nil, exitUsage, "expected one of"},
+		{"an unknown flag", []string{"demo", "--lisen", "x"}, exitUsage, "--listen"},
+		{"no config", []string{"serve"}, exitUsage, "--config"},
+		{"a config that is not there", []string{"serve", "--config", "/no/such/file"}, exitUsage, "/no/such/file"},
+		{"a bad config", []string{"gateway", "--config", bad}, exitUsage, "bad.yaml:1: "},
+		{"an embedded Redis for a gateway alone", []string{"gateway", "--config", alone}, exitUsage, "slotgate serve"},
+		{"check of a good source", []string{"check", "--config", good}, exitOK, "works"},
+		{"check of a source that is down", []string{"check", "--config", down}, exitFailed, "does not"},
+		{"check of no source", []string{"check", "--config", good, "--source", "nobody"}, exitUsage, "nobody"},
+		{"find at nobody", []string{"find", "--at", "http://127.0.0.1:1"}, exitFailed, "find: "},
+		{"find at no URL", []string{"find", "--at", "here"}, exitUsage, "--at"},
+		{"find with a key file that is not there", []string{"find", "--at", "http://127.0.0.1:1", "--token-file", "/no"}, exitUsage, "/no"},
+		{"demo on a port that cannot be", []string{"demo", "--listen", "nowhere"}, exitUsage, "listen"},
+		{"demo with an open admin listener", []string{"demo", "--admin", "0.0.0.0:0"}, exitUsage, "admin"},
+		{"demo of an empty folder", []string{"demo", "--load", t.TempDir()}, exitUsage, "source.yaml"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out, errs screen
+			code := run(t.Context(), c.args, console{&out, &errs})
+			if said := out.String() + errs.String(); code != c.code || !strings.Contains(said, c.says) {
+				t.Errorf("code %d, want %d and %q: %s", code, c.code, c.says, said)
+			}
+		})
+	}
+}
