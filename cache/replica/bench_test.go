@@ -139,6 +139,104 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// BenchmarkFindMarked finds in a city of which one slot in a hundred is claimed.
+func BenchmarkFindMarked(b *testing.B) {
+	c := builtCity(b, 1_000_000)
+	var marks, lifted []scheduling.Mark
+	for n := range 1_000_000 / len(c.sources) / perSchedule {
+		for day := range perSchedule / perDay / 5 {
+			slot := fmt.Sprintf("%08x-%04x-4000-8000-%012d", n, day*5, 100+n%perDay)
+			marks = append(marks, scheduling.Mark{Slot: slot, Claimed: true})
+			lifted = append(lifted, scheduling.Mark{Slot: slot})
+		}
+	}
+	began := time.Now()
+	for _, source := range c.sources {
+		c.replica.Apply(source.ID, scheduling.Change{Marks: marks})
+	}
+	b.Logf("%d marks in %v", len(marks)*len(c.sources), time.Since(began).Round(time.Millisecond))
+	for _, name := range []string{"practitioner", "specialty", "period", "all"} {
+		q := queries(c)[name]
+		q.Count = 20
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			total := 0
+			for b.Loop() {
+				found, err := c.replica.Find(q)
+				if err != nil {
+					b.Fatal(err)
+				}
+				total = found.Total
+			}
+			b.ReportMetric(float64(total), "matches")
+		})
+	}
+	b.Run("check-of-all", func(b *testing.B) {
+		today := scheduling.DayOf(c.now, time.UTC)
+		check := scheduling.Check{Scope: scheduling.Scope{Days: scheduling.Days{From: today, To: today + 30}}, Fetch: 2, At: c.now}
+		for b.Loop() {
+			c.replica.Apply(c.sources[1].ID, scheduling.Change{Check: &check})
+		}
+	})
+	benchmarkMarks(b, c, "marked")
+	for _, source := range c.sources {
+		c.replica.Apply(source.ID, scheduling.Change{Marks: lifted})
+	}
+}
+
+// BenchmarkMark applies marks, each in a step of its own.
+func BenchmarkMark(b *testing.B) {
+	benchmarkMarks(b, builtCity(b, 1_000_000), "unmarked")
+}
+
+func benchmarkMarks(b *testing.B, c *city, name string) {
+	slot := fmt.Sprintf("%08x-%04x-4000-8000-%012d", 7, 3, 105)
+	claim := scheduling.Change{Marks: []scheduling.Mark{{Slot: slot, Claimed: true}}}
+	lift := scheduling.Change{Marks: []scheduling.Mark{{Slot: slot}}}
+	b.Run(name+"/claim-and-lift", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() { // two steps
+			c.replica.Apply(c.sources[1].ID, claim)
+			c.replica.Apply(c.sources[1].ID, lift)
+		}
+	})
+	b.Run(name+"/unseen", func(b *testing.B) {
+		for b.Loop() {
+			c.replica.Apply(c.sources[1].ID, scheduling.Change{Marks: []scheduling.Mark{{Slot: "unseen", Claimed: true}}})
+		}
+	})
+	c.replica.Apply(c.sources[1].ID, scheduling.Change{Marks: []scheduling.Mark{{Slot: "unseen"}}})
+}
+
+func BenchmarkGone(b *testing.B) {
+	g := newGone(DefaultGoneFor, DefaultGoneMost)
+	hashes := make([]uint64, DefaultGoneMost)
+	for i := range hashes {
+		hashes[i] = g.hash(fmt.Sprint(i))
+	}
+	b.Run("add-20-when-full", func(b *testing.B) {
+		g.add(hashes, time.Now())
+		for i := 0; b.Loop(); i++ {
+			at := i % (len(hashes) - 20)
+			g.add(hashes[at:at+20], time.Now())
+		}
+	})
+	b.Run("has", func(b *testing.B) {
+		for b.Loop() {
+			g.has("99", time.Now())
+		}
+	})
+	b.Run("bytes", func(b *testing.B) {
+		before := heapBytes()
+		full := newGone(DefaultGoneFor, DefaultGoneMost)
+		full.add(hashes, time.Now())
+		for b.Loop() {
+		}
+		b.ReportMetric(float64(heapBytes()-before)/float64(len(hashes)), "B/id")
+		full.has("0", time.Now())
+	})
+}
+
 func BenchmarkSwapOneSchedule(b *testing.B) {
 	for _, size := range []int{100_000, 1_000_000} {
 		c := builtCity(b, size)

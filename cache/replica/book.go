@@ -17,6 +17,7 @@ type book struct {
 	// schedule has one run as long as its windows do not overlap.
 	runs  []run
 	count int      // slots
+	aside int      // slots that are withheld
 	kinds []kind   // the different kinds of its slots
 	plain bool     // they say nothing of themselves
 	cover coverage // confirmations of this schedule by name
@@ -51,6 +52,7 @@ func newBook(windows []*window, cover coverage) *book {
 		if len(w.slots) > 0 {
 			full = append(full, w)
 		}
+		b.aside += len(w.aside)
 		for _, slot := range w.unusable {
 			if b.unusable == nil {
 				b.unusable = scheduling.Tally{}

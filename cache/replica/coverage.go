@@ -6,17 +6,25 @@ import (
 	"slotgate/scheduling"
 )
 
-// coverage says when each day was last confirmed by a complete fetch: stretches
-// in order of day, none overlapping. It is immutable.
+// coverage says when each day was last confirmed by a complete fetch, and the
+// number of the latest one: stretches in order of day, none overlapping. It is
+// immutable.
 type coverage []stretch
 
 type stretch struct {
-	days scheduling.Days
-	at   int64 // nanoseconds since 1970
+	days  scheduling.Days
+	at    int64 // nanoseconds since 1970
+	fetch uint64
 }
 
 // at is when the day was last confirmed, 0 for never.
-func (c coverage) at(day scheduling.Day) int64 {
+func (c coverage) at(day scheduling.Day) int64 { return c.of(day).at }
+
+// fetch is the highest number of a fetch that confirmed the day, 0 for none.
+func (c coverage) fetch(day scheduling.Day) uint64 { return c.of(day).fetch }
+
+// of is the stretch that the day lies in; one of nothing where there is none.
+func (c coverage) of(day scheduling.Day) stretch {
 	low, high := 0, len(c)
 	for low < high {
 		mid := (low + high) / 2
@@ -27,9 +35,19 @@ func (c coverage) at(day scheduling.Day) int64 {
 		}
 	}
 	if low < len(c) && c[low].days.From <= day {
-		return c[low].at
+		return c[low]
 	}
-	return 0
+	return stretch{}
+}
+
+// unnumbered is the coverage without the numbers of fetches.
+func (c coverage) unnumbered() coverage {
+	var next coverage
+	for _, s := range c {
+		s.fetch = 0
+		next = next.put(s)
+	}
+	return next
 }
 
 // floor is the oldest confirmation of the days, 0 if one has none.
@@ -52,40 +70,52 @@ func (c coverage) floor(days scheduling.Days) int64 {
 
 // with is the coverage after one more confirmation; of two for one day the
 // later holds, so that their order does not matter. Days before keep fall away.
-func (c coverage) with(days scheduling.Days, at int64, keep scheduling.Day) coverage {
+func (c coverage) with(more stretch, keep scheduling.Day) coverage {
 	next := make(coverage, 0, len(c)+2)
-	from := max(days.From, keep)
+	to := more.days.To
+	more.days.From = max(more.days.From, keep)
 	for _, s := range c {
 		if s.days.To <= keep {
 			continue
 		}
 		s.days.From = max(s.days.From, keep)
-		if s.days.From >= days.To || s.days.To <= days.From {
-			if s.days.From >= days.To {
-				next = next.put(from, days.To, at)
-				from = days.To
+		if s.days.From >= to || s.days.To <= more.days.From {
+			if s.days.From >= to {
+				next = next.put(more)
+				more.days.From = to
 			}
-			next = next.put(s.days.From, s.days.To, s.at)
+			next = next.put(s)
 			continue
 		}
-		next = next.put(from, min(s.days.From, days.To), at)
-		next = next.put(s.days.From, min(s.days.To, from), s.at)
-		low, high := max(s.days.From, from), min(s.days.To, days.To)
-		next = next.put(low, high, max(at, s.at))
-		next = next.put(high, s.days.To, s.at)
-		from = max(from, high)
+		next = next.put(more.cut(more.days.From, min(s.days.From, to)))
+		next = next.put(s.cut(s.days.From, min(s.days.To, more.days.From)))
+		low, high := max(s.days.From, more.days.From), min(s.days.To, to)
+		next = next.put(stretch{scheduling.Days{From: low, To: high}, max(more.at, s.at), max(more.fetch, s.fetch)})
+		next = next.put(s.cut(high, s.days.To))
+		more.days.From = max(more.days.From, high)
 	}
-	return next.put(from, days.To, at)
+	return next.put(more)
+}
+
+// cut is the stretch with other days.
+func (s stretch) cut(from, to scheduling.Day) stretch {
+	s.days = scheduling.Days{From: from, To: to}
+	return s
+}
+
+// check is the confirmation as it came, of all schedules or of one.
+func (s stretch) check(schedules ...string) scheduling.Check {
+	return scheduling.Check{Scope: scheduling.Scope{Days: s.days, Schedules: schedules}, Fetch: s.fetch, At: instant(s.at)}
 }
 
 // put appends a stretch, joined to the last one where it goes on alike.
-func (c coverage) put(from, to scheduling.Day, at int64) coverage {
-	if from >= to {
+func (c coverage) put(s stretch) coverage {
+	if s.days.From >= s.days.To {
 		return c
 	}
-	if n := len(c); n > 0 && c[n-1].days.To == from && c[n-1].at == at {
-		c[n-1].days.To = to
+	if n := len(c); n > 0 && c[n-1].cut(s.days.From, s.days.To) == s && c[n-1].days.To == s.days.From {
+		c[n-1].days.To = s.days.To
 		return c
 	}
-	return append(c, stretch{scheduling.Days{From: from, To: to}, at})
+	return append(c, s)
 }

@@ -20,6 +20,11 @@
 // that the directory cannot explain keeps its book, hidden and counted by
 // reason, and appears as soon as a later directory explains it.
 //
+// What is claimed, or was and is not confirmed since (law 4), is held aside when
+// its window is packed: no reader meets it, and none has to ask for marks. The
+// marks themselves, and the generations that offer ids are made of, belong to
+// the source's writer.
+//
 // # How it answers
 //
 // A query first selects schedules (who, where, for what), then counts in each

@@ -188,10 +188,31 @@ func (w *world) check() scheduling.Check {
 	from := today + scheduling.Day(rapid.IntRange(-1, 4).Draw(w.t, "from"))
 	check := scheduling.Check{At: w.now.Add(-time.Duration(rapid.IntRange(0, 5).Draw(w.t, "age")) * time.Hour)}
 	check.Scope.Days = scheduling.Days{From: from, To: from + scheduling.Day(rapid.IntRange(1, 4).Draw(w.t, "days"))}
+	check.Fetch = uint64(rapid.IntRange(0, int(w.fetch)+2).Draw(w.t, "checkFetch"))
 	if w.oneIn(2, "byName") {
 		check.Scope.Schedules = []string{w.name("s", 5), w.name("s", 5)}
 	}
 	return check
+}
+
+// marks draws what the books say of some slots, with and without windows.
+func (w *world) marks(most int) []scheduling.Mark {
+	var marks []scheduling.Mark
+	for range rapid.IntRange(0, most).Draw(w.t, "marks") {
+		key := w.key()
+		mark := scheduling.Mark{Slot: fmt.Sprintf("%s/%v/%d", key.Schedule, key.Day, rapid.IntRange(0, 1).Draw(w.t, "nth"))}
+		if w.oneIn(3, "movedOne") {
+			mark.Slot = w.name("moved", 3)
+		}
+		switch rapid.IntRange(0, 3).Draw(w.t, "mark") {
+		case 0:
+			mark.Claimed = true
+		case 1, 2:
+			mark.Fence = uint64(rapid.IntRange(1, int(w.fetch)+4).Draw(w.t, "fence"))
+		}
+		marks = append(marks, mark)
+	}
+	return marks
 }
 
 func (w *world) status(id scheduling.SourceID) scheduling.Status {
@@ -208,11 +229,12 @@ func (w *world) snapshot(source scheduling.Source) scheduling.Snapshot {
 	for range rapid.IntRange(0, 2).Draw(w.t, "checks") {
 		snap.Checks = append(snap.Checks, w.check())
 	}
+	snap.Marks = slices.DeleteFunc(w.marks(4), func(m scheduling.Mark) bool { return !m.Claimed && m.Fence == 0 })
 	return snap
 }
 
 func (w *world) change(source scheduling.Source) scheduling.Change {
-	change := scheduling.Change{Windows: w.windows(source.Zone, 4)}
+	change := scheduling.Change{Windows: w.windows(source.Zone, 4), Marks: w.marks(2)}
 	if w.oneIn(4, "newDirectory") {
 		dir := w.directory()
 		change.Directory = &dir

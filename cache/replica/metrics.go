@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"slotgate/scheduling"
 )
 
 // metrics count what the replica does; gauges are read from it when asked.
@@ -57,6 +59,7 @@ func (m *metrics) found(took time.Duration, err error) {
 type gauges struct {
 	replica                  *Replica
 	slots, windows, unusable *prometheus.Desc
+	withheld                 *prometheus.Desc
 	lastSync, incomplete     *prometheus.Desc
 }
 
@@ -67,6 +70,7 @@ func newGauges(r *Replica) *gauges {
 	return &gauges{
 		replica:    r,
 		slots:      desc("open_slots", "Slots that could be found now."),
+		withheld:   desc("withheld_slots", "Slots kept out because they are claimed or not confirmed since."),
 		windows:    desc("windows", "Windows that hold slots."),
 		unusable:   desc("unusable", "Records that cannot be used, by reason.", "reason"),
 		lastSync:   desc("last_sync_timestamp_seconds", "End of the latest complete fetch, 0 for never."),
@@ -76,13 +80,14 @@ func newGauges(r *Replica) *gauges {
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{g.slots, g.windows, g.unusable, g.lastSync, g.incomplete} {
+	for _, desc := range []*prometheus.Desc{g.slots, g.withheld, g.windows, g.unusable, g.lastSync, g.incomplete} {
 		out <- desc
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (g *gauges) Collect(out chan<- prometheus.Metric) {
+	withheld := g.replica.withheld()
 	for _, source := range g.replica.Sources() {
 		id := string(source.Source)
 		put := func(desc *prometheus.Desc, value float64, labels ...string) {
@@ -93,6 +98,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 			out <- metric
 		}
 		put(g.slots, float64(source.Slots))
+		put(g.withheld, float64(withheld[source.Source]))
 		put(g.windows, float64(source.Windows))
 		for reason, n := range source.Status.Unusable {
 			put(g.unusable, float64(n), string(reason))
@@ -108,4 +114,14 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 		}
 		put(g.incomplete, missing)
 	}
+}
+
+// withheld is how many slots of each source the marks keep out.
+func (r *Replica) withheld() map[scheduling.SourceID]int {
+	counts := map[scheduling.SourceID]int{}
+	for _, e := range r.table.Load().list {
+		st := e.state.Load()
+		counts[st.source.ID] = st.aside
+	}
+	return counts
 }

@@ -18,6 +18,7 @@ type model struct {
 	windows map[scheduling.SourceID]map[scheduling.WindowKey]scheduling.Window
 	checks  map[scheduling.SourceID][]scheduling.Check
 	gens    map[scheduling.SourceID]map[string]uint32
+	marks   map[scheduling.SourceID]map[string]scheduling.Mark
 	status  map[scheduling.SourceID]scheduling.Status
 }
 
@@ -28,6 +29,7 @@ func newModel(sources []scheduling.Source) *model {
 		windows: map[scheduling.SourceID]map[scheduling.WindowKey]scheduling.Window{},
 		checks:  map[scheduling.SourceID][]scheduling.Check{},
 		gens:    map[scheduling.SourceID]map[string]uint32{},
+		marks:   map[scheduling.SourceID]map[string]scheduling.Mark{},
 		status:  map[scheduling.SourceID]scheduling.Status{},
 	}
 }
@@ -37,6 +39,10 @@ func (m *model) load(id scheduling.SourceID, snap scheduling.Snapshot) {
 	m.windows[id] = map[scheduling.WindowKey]scheduling.Window{}
 	m.checks[id] = snap.Checks
 	m.gens[id] = snap.Generations
+	m.marks[id] = map[string]scheduling.Mark{}
+	for _, mark := range snap.Marks {
+		m.marks[id][mark.Slot] = mark
+	}
 	m.status[id] = snap.Status
 	for _, w := range snap.Windows {
 		m.windows[id][w.Key] = w
@@ -57,6 +63,9 @@ func (m *model) apply(id scheduling.SourceID, change scheduling.Change) {
 	}
 	if change.Check != nil {
 		m.checks[id] = append(slices.Clone(m.checks[id]), *change.Check)
+	}
+	for _, mark := range change.Marks {
+		m.marks[id][mark.Slot] = mark
 	}
 	gens := map[string]uint32{}
 	for slot, n := range m.gens[id] {
@@ -109,7 +118,7 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 			twice := slices.ContainsFunc(w.Slots[:i], func(s scheduling.Slot) bool {
 				return s.ID == slot.ID && s.Start.Equal(slot.Start) && s.Usable() == ""
 			})
-			if twice || !m.counts(source.ID, w, slot) {
+			if twice || m.withheld(source.ID, w, slot.ID) || !m.counts(source.ID, w, slot) {
 				continue
 			}
 			if slot.Start.Before(from) || !to.IsZero() && !slot.Start.Before(to) || slot.Usable() != "" {
@@ -135,7 +144,7 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 func (m *model) counts(id scheduling.SourceID, w scheduling.Window, slot scheduling.Slot) bool {
 	for _, other := range m.windows[id] {
 		for _, twin := range other.Slots {
-			if twin.ID != slot.ID || twin.Usable() != "" {
+			if twin.ID != slot.ID || twin.Usable() != "" || m.withheld(id, other, twin.ID) {
 				continue
 			}
 			if other.Fetch > w.Fetch || other.Fetch == w.Fetch && twin.Start.Before(slot.Start) {
@@ -144,6 +153,21 @@ func (m *model) counts(id scheduling.SourceID, w scheduling.Window, slot schedul
 		}
 	}
 	return true
+}
+
+// withheld tells whether law 4 keeps the slot of this window away.
+func (m *model) withheld(id scheduling.SourceID, w scheduling.Window, slot string) bool {
+	mark, marked := m.marks[id][slot]
+	if !marked || !mark.Claimed && mark.Fence == 0 {
+		return false
+	}
+	confirmed := w.Fetch
+	for _, check := range m.checks[id] {
+		if check.Scope.Covers(w.Key) {
+			confirmed = max(confirmed, check.Fetch)
+		}
+	}
+	return mark.Claimed || confirmed <= mark.Fence
 }
 
 func (m *model) complete(source scheduling.Source, q scheduling.Query, now time.Time) bool {

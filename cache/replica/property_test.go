@@ -166,16 +166,17 @@ func TestChangesInAnyOrderConverge(t *testing.T) {
 		for range rapid.IntRange(0, 6).Draw(t, "changes") {
 			change := w.change(source)
 			// Of directories and statuses the last one holds, by design.
-			change.Directory, change.Status = nil, nil
+			// of marks too (see TestLaw4...).
+			change.Directory, change.Status, change.Marks = nil, nil, nil
 			changes = append(changes, change)
 		}
-		replay := func(changes []scheduling.Change) *state {
+		replay := func(changes []scheduling.Change) *entry {
 			r := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
 			r.Load(source.ID, snap)
 			for _, change := range changes {
 				r.Apply(source.ID, change)
 			}
-			return r.table.Load().byID[source.ID].state.Load()
+			return r.table.Load().byID[source.ID]
 		}
 		want := replay(changes)
 		if diff := cmp.Diff(shape(want), shape(replay(shuffled(t, changes)))); diff != "" {
@@ -184,7 +185,7 @@ func TestChangesInAnyOrderConverge(t *testing.T) {
 		// A snapshot taken at the end says the same as the way there.
 		again := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
 		again.Load(source.ID, want.snapshot())
-		if diff := cmp.Diff(shape(want), shape(again.table.Load().byID[source.ID].state.Load())); diff != "" {
+		if diff := cmp.Diff(shape(want), shape(again.table.Load().byID[source.ID])); diff != "" {
 			t.Fatalf("loading the snapshot gives another state:\n%s", diff)
 		}
 	})
@@ -195,6 +196,7 @@ type shaped struct {
 	Slots   map[string]slotShape
 	Hidden  scheduling.Tally
 	Held    int
+	Aside   int
 	IDs     int
 	Gens    map[string]uint32
 	Checked map[scheduling.WindowKey]int64
@@ -206,13 +208,14 @@ type slotShape struct {
 	Shadowed bool
 }
 
-func shape(st *state) shaped {
+func shape(e *entry) shaped {
+	st := e.state.Load()
 	s := shaped{
-		Slots: map[string]slotShape{}, Hidden: scheduling.Tally{}, Held: st.held, IDs: st.ids.count,
+		Slots: map[string]slotShape{}, Hidden: scheduling.Tally{}, Held: st.held, Aside: st.aside, IDs: st.ids.count,
 		Gens: map[string]uint32{}, Checked: map[scheduling.WindowKey]int64{},
 	}
 	s.Hidden.Merge(st.hidden)
-	for id, n := range st.gens {
+	for id, n := range e.gens {
 		s.Gens[id] = n
 	}
 	for n, p := range st.layout.places {
@@ -233,19 +236,23 @@ func TestCoverageKeepsTheLatestCheckOfEachDay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var c coverage
-		days := [30]int64{}
+		days, fetches := [30]int64{}, [30]uint64{}
 		for range rapid.IntRange(0, 12).Draw(t, "checks") {
 			from := rapid.IntRange(0, 28).Draw(t, "from")
 			to := rapid.IntRange(0, 29).Draw(t, "to")
 			at := int64(rapid.IntRange(1, 5).Draw(t, "at"))
-			c = c.with(scheduling.Days{From: scheduling.Day(from), To: scheduling.Day(to)}, at, 3)
+			fetch := uint64(rapid.IntRange(0, 5).Draw(t, "fetch"))
+			c = c.with(stretch{scheduling.Days{From: scheduling.Day(from), To: scheduling.Day(to)}, at, fetch}, 3)
 			for day := max(from, 3); day < to; day++ {
-				days[day] = max(days[day], at)
+				days[day], fetches[day] = max(days[day], at), max(fetches[day], fetch)
 			}
 		}
 		for day, want := range days {
 			if got := c.at(scheduling.Day(day)); got != want {
 				t.Fatalf("day %d was checked at %d, want %d: %v", day, got, want, c)
+			}
+			if got := c.fetch(scheduling.Day(day)); got != fetches[day] {
+				t.Fatalf("day %d was confirmed by fetch %d, want %d: %v", day, got, fetches[day], c)
 			}
 		}
 		from := rapid.IntRange(0, 28).Draw(t, "floorFrom")

@@ -72,6 +72,9 @@ func (r *Replica) newEntry(source scheduling.Source) *entry {
 	e := &entry{
 		tag:     scheduling.SourceTag(source.ID),
 		numbers: map[string]int32{},
+		gens:    map[string]uint32{},
+		marks:   newMarks(r.opts.FenceFetches),
+		gone:    newGone(r.opts.GoneFor, r.opts.GoneMost),
 		in:      newInterner(),
 		repack:  internLimit,
 		render:  r.opts.Render,

@@ -173,7 +173,7 @@ func TestReadersSeeEachChangeWholeOrNotAtAll(t *testing.T) {
 	for i := range 300 {
 		r.Apply("a", change(byte('0'+i%10)))
 		if i%50 == 49 {
-			r.Load("a", r.table.Load().byID["a"].state.Load().snapshot())
+			r.Load("a", r.table.Load().byID["a"].snapshot())
 			r.SetSources([]scheduling.Source{source})
 		}
 	}

@@ -18,11 +18,11 @@ type state struct {
 	sets    [][]scheduling.Concept
 	ids     *idIndex
 	doubles *doubles
-	gens    map[string]uint32
 	cover   coverage
 	hidden  scheduling.Tally  // slots that cannot be offered, by reason
 	told    scheduling.Status // the status, and what is hidden among the unusable
 	held    int               // slots in books, hidden ones too
+	aside   int               // slots that marks withhold
 }
 
 // newState is that of a source of which nothing is known.
@@ -49,22 +49,17 @@ func (st *state) tell() {
 	st.told.Unusable.Merge(st.hidden)
 }
 
-// snapshot is the state as it could be loaded again.
+// snapshot is the state as it could be loaded again, but for what the writer
+// knows of marks and generations.
 func (st *state) snapshot() scheduling.Snapshot {
-	snap := scheduling.Snapshot{
-		Loaded:      st.loaded,
-		Directory:   st.dir.Directory,
-		Status:      st.status,
-		Generations: st.gens,
-	}
+	snap := scheduling.Snapshot{Loaded: st.loaded, Directory: st.dir.Directory, Status: st.status}
 	for _, s := range st.cover {
-		snap.Checks = append(snap.Checks, scheduling.Check{Scope: scheduling.Scope{Days: s.days}, At: instant(s.at)})
+		snap.Checks = append(snap.Checks, s.check())
 	}
 	for n, p := range st.layout.places {
 		b := st.books.at(n)
 		for _, s := range b.cover {
-			scope := scheduling.Scope{Days: s.days, Schedules: []string{p.id}}
-			snap.Checks = append(snap.Checks, scheduling.Check{Scope: scope, At: instant(s.at)})
+			snap.Checks = append(snap.Checks, s.check(p.id))
 		}
 		for _, w := range b.windows {
 			snap.Windows = append(snap.Windows, w.unpack(p.id, st.sets))

@@ -15,17 +15,19 @@ type transaction struct {
 	next  state
 	books *shelfEdit
 	edits []idEdit
-	gens  map[string]uint32 // as they were before
+	was   map[string]uint32 // generations before this transaction raised them
+	now   time.Time
 	keep  scheduling.Day
 	late  int
+	left  []uint64 // hashes of offers that are none any more
 
 	suspects map[string]bool // offers that may stand in two places
 }
 
 func (e *entry) begin(st *state) *transaction {
-	tx := &transaction{e: e, next: *st, books: st.books.edit(), gens: st.gens, suspects: map[string]bool{}}
+	tx := &transaction{e: e, next: *st, books: st.books.edit(), now: e.now(), suspects: map[string]bool{}}
 	tx.next.hidden = st.hidden.Clone()
-	tx.keep = scheduling.DayOf(e.now(), time.UTC) - keepDays
+	tx.keep = scheduling.DayOf(tx.now, time.UTC) - keepDays
 	return tx
 }
 
@@ -37,6 +39,8 @@ func (tx *transaction) done() *state {
 	tx.next.sets = tx.e.in.sets
 	maps.DeleteFunc(tx.next.hidden, func(_ scheduling.Reason, n int) bool { return n == 0 })
 	tx.next.tell()
+	tx.e.marks.forget()
+	tx.e.gone.add(tx.left, tx.now)
 	return &tx.next
 }
 
@@ -56,7 +60,7 @@ func (tx *transaction) directory(dir *directory) {
 		}
 	}
 	tx.next.layout = tx.e.surveyor(tx.next.source).survey(ids, dir)
-	tx.next.hidden, tx.next.held = scheduling.Tally{}, 0
+	tx.next.hidden, tx.next.held, tx.next.aside = scheduling.Tally{}, 0, 0
 	for n, p := range tx.next.layout.places {
 		tx.account(p, tx.books.at(n), 1)
 	}
@@ -65,6 +69,7 @@ func (tx *transaction) directory(dir *directory) {
 // account adds (or takes away) what the book counts for.
 func (tx *transaction) account(p *place, b *book, sign int) {
 	tx.next.held += sign * b.count
+	tx.next.aside += sign * b.aside
 	if p.setting == nil && b.count > 0 {
 		tx.next.hidden[p.reason] += sign * b.count
 	}
@@ -103,10 +108,11 @@ func (tx *transaction) write(windows []scheduling.Window) {
 
 func (tx *transaction) writeSchedule(n int32, windows []scheduling.Window) {
 	old := tx.books.at(int(n))
-	p := &packer{source: tx.next.source.ID, in: tx.e.in, gens: tx.next.gens, known: tx.known(old, windows)}
+	p := &packer{source: tx.next.source.ID, in: tx.e.in, gens: tx.e.gens, marks: tx.e.marks, known: tx.known(old, windows)}
 	made := make([]*window, 0, len(windows))
 	for _, w := range windows {
-		made = append(made, p.pack(w))
+		tx.e.marks.saw(w.Fetch)
+		made = append(made, p.pack(w, max(w.Fetch, tx.confirmed(spot{n, w.Key.Day}))))
 	}
 	next, late := old.with(made)
 	tx.late += late
@@ -124,7 +130,7 @@ func (tx *transaction) known(old *book, windows []scheduling.Window) map[string]
 			}
 			for i := range w.slots {
 				id := w.nativeID(i)
-				known[id] = pair{tx.gens[id], w.offerID(i), w.slotID(i)}
+				known[id] = pair{tx.generationBefore(id), w.offerID(i), w.slotID(i)}
 			}
 		}
 	}
@@ -136,6 +142,10 @@ func (tx *transaction) put(n int32, old, next *book) {
 	p := tx.next.layout.places[n]
 	tx.account(p, old, -1)
 	tx.account(p, next, 1)
+	tx.e.marks.moved(n, old, next)
+	if p.setting != nil {
+		tx.left = tx.e.gone.departed(tx.left, old, next, tx.now)
+	}
 	tx.books.put(int(n), next)
 	tx.list(n, old, next)
 }
@@ -194,56 +204,16 @@ func (tx *transaction) listAll(n int32, b *book) {
 
 // check notes that everything in the scope was confirmed.
 func (tx *transaction) check(check scheduling.Check) {
-	at := nanos(check.At)
+	tx.e.marks.saw(check.Fetch)
+	more := stretch{check.Scope.Days, nanos(check.At), check.Fetch}
 	if len(check.Scope.Schedules) == 0 {
-		tx.next.cover = tx.next.cover.with(check.Scope.Days, at, tx.keep)
+		tx.next.cover = tx.next.cover.with(more, tx.keep)
 		return
 	}
 	for _, id := range check.Scope.Schedules {
 		n := int(tx.number(id))
 		b := *tx.books.at(n)
-		b.cover = b.cover.with(check.Scope.Days, at, tx.keep)
+		b.cover = b.cover.with(more, tx.keep)
 		tx.books.put(n, &b)
 	}
-}
-
-// generations takes in which offers were used up. It gives back the windows
-// whose offers have other ids now.
-func (tx *transaction) generations(changed map[string]uint32) []scheduling.Window {
-	var again []scheduling.Window
-	var next map[string]uint32
-	for id, generation := range changed {
-		if generation <= tx.next.gens[id] {
-			continue
-		}
-		if next == nil {
-			next = make(map[string]uint32, len(tx.next.gens)+len(changed))
-			maps.Copy(next, tx.next.gens)
-		}
-		next[id] = generation
-		again = append(again, tx.holding(id)...)
-	}
-	if next == nil {
-		return nil
-	}
-	tx.next.gens = next
-	return again
-}
-
-// holding is the windows that hold the slot of the source's id.
-func (tx *transaction) holding(id string) []scheduling.Window {
-	var found []scheduling.Window
-	ours := scheduling.ResourceID(tx.next.source.ID, scheduling.KindSlot, id)
-	tx.next.ids.schedules(ours, func(n int32) bool {
-		for _, w := range tx.books.at(int(n)).windows {
-			for i := range w.slots {
-				if w.slotID(i) == ours {
-					found = append(found, w.unpack(tx.next.layout.places[n].id, tx.e.in.sets))
-					break
-				}
-			}
-		}
-		return true
-	})
-	return found
 }

@@ -32,6 +32,7 @@ type window struct {
 	arena    string // offer ids, slot ids (26 each), then the source's own
 	extras   []*extra
 	unusable []scheduling.Slot // those that can never be offered; nil as a rule
+	aside    []scheduling.Slot // those that a mark withholds; nil as a rule
 }
 
 func (w *window) offerID(i int) string { return w.arena[i*idLen : (i+1)*idLen] }
@@ -98,6 +99,7 @@ func (w *window) unpack(schedule string, sets [][]scheduling.Concept) scheduling
 		out.Slots = append(out.Slots, w.slot(i, schedule, sets))
 	}
 	out.Slots = append(out.Slots, w.unusable...)
+	out.Slots = append(out.Slots, w.aside...)
 	return out
 }
 
@@ -123,11 +125,18 @@ func (w *window) after(i int, start int64, id string) bool {
 	return id == "" || w.offerID(i) > id
 }
 
+// has tells whether the window offers the id at this start.
+func (w *window) has(start int64, id string) bool {
+	i := w.seek(start, id) - 1
+	return i >= 0 && w.slots[i].start == start && w.offerID(i) == id
+}
+
 // packer makes windows of one source.
 type packer struct {
 	source scheduling.SourceID
 	in     *interner
 	gens   map[string]uint32
+	marks  *marks
 	known  map[string]pair // ids made before, by the source's slot id
 	order  []packed
 	arena  strings.Builder
@@ -144,8 +153,9 @@ type packed struct {
 	ids pair
 }
 
-// pack takes in the usable open slots of w.
-func (p *packer) pack(in scheduling.Window) *window {
+// pack takes in the usable open slots of a window; confirmed is the number of
+// the latest fetch that stands for it.
+func (p *packer) pack(in scheduling.Window, confirmed uint64) *window {
 	out := &window{day: in.Key.Day, fetch: in.Fetch, checked: nanos(in.Checked), changed: nanos(in.Changed)}
 	p.order = p.order[:0]
 	for i := range in.Slots {
@@ -155,6 +165,10 @@ func (p *packer) pack(in scheduling.Window) *window {
 		}
 		if s.Usable() != "" {
 			out.unusable = append(out.unusable, *s)
+			continue
+		}
+		if p.marks.withholds(s.ID, confirmed) {
+			out.withhold(s)
 			continue
 		}
 		p.order = append(p.order, packed{s, p.ids(s.ID)})
@@ -168,6 +182,14 @@ func (p *packer) pack(in scheduling.Window) *window {
 	})
 	p.fill(out)
 	return out
+}
+
+// withhold keeps the slot aside, once if it came twice.
+func (w *window) withhold(s *scheduling.Slot) {
+	twin := func(known scheduling.Slot) bool { return known.ID == s.ID && known.Start.Unix() == s.Start.Unix() }
+	if !slices.ContainsFunc(w.aside, twin) {
+		w.aside = append(w.aside, *s)
+	}
 }
 
 func (p *packer) ids(id string) pair {

@@ -21,11 +21,14 @@ type entry struct {
 	tag   string
 
 	mu      sync.Mutex
-	numbers map[string]int32 // schedule id -> number in layout and books
+	numbers map[string]int32  // schedule id -> number in layout and books
+	gens    map[string]uint32 // of slots whose offers were used up
+	marks   *marks
 	in      *interner
 	repack  int // how many lists and extras are too many
 	render  func(scheduling.Source, *scheduling.Setting) any
 	now     func() time.Time
+	gone    *gone // has its own lock
 }
 
 func (e *entry) surveyor(source scheduling.Source) *surveyor {
@@ -41,6 +44,7 @@ func (e *entry) load(snap scheduling.Snapshot) {
 	old := e.state.Load()
 	if !snap.Loaded && old.loaded {
 		e.state.Store(e.kept(old, snap.Status))
+		e.step(scheduling.Change{Marks: snap.Marks, Generations: snap.Generations})
 		return
 	}
 	e.rebuild(old.source, snap)
@@ -50,10 +54,13 @@ func (e *entry) load(snap scheduling.Snapshot) {
 func (e *entry) rebuild(source scheduling.Source, snap scheduling.Snapshot) {
 	e.in = newInterner()
 	e.numbers = map[string]int32{}
-	st := newState(source)
+	e.gens = make(map[string]uint32, len(snap.Generations))
+	maps.Copy(e.gens, snap.Generations)
+	e.marks = newMarks(e.marks.outlast)
+	e.marks.load(snap.Marks)
+	old, st := e.state.Load(), newState(source)
 	st.loaded = snap.Loaded || !snap.Status.Loaded.IsZero()
 	st.status = ownStatus(snap.Status)
-	st.gens = maps.Clone(snap.Generations)
 	st.dir = newDirectory(source, snap.Directory)
 	st.ids = newIDIndex(2 * countSlots(snap.Windows))
 	ids := scheduleIDs(st.dir, snap.Windows)
@@ -69,8 +76,17 @@ func (e *entry) rebuild(source scheduling.Source, snap scheduling.Snapshot) {
 		tx.check(check)
 	}
 	tx.write(snap.Windows)
-	e.state.Store(tx.done())
+	next := tx.done()
+	e.replaced(old, next, tx.now)
+	e.state.Store(next)
 	e.repack = max(internLimit, 2*e.in.size())
+}
+
+// snapshot is the source as it could be loaded again. mu is held.
+func (e *entry) snapshot() scheduling.Snapshot {
+	snap := e.state.Load().snapshot()
+	snap.Generations, snap.Marks = maps.Clone(e.gens), e.marks.list()
+	return snap
 }
 
 // ownStatus shares no tally with whoever brought it.
@@ -114,8 +130,10 @@ func (e *entry) kept(old *state, status scheduling.Status) *state {
 			copied.fetch = 0
 			windows = append(windows, &copied)
 		}
-		books.put(n, newBook(windows, b.cover))
+		books.put(n, newBook(windows, b.cover.unnumbered()))
 	}
+	e.marks.restart()
+	next.cover = next.cover.unnumbered()
 	next.books = books.shelf
 	next.tell()
 	return &next
@@ -126,6 +144,11 @@ func (e *entry) kept(old *state, status scheduling.Status) *state {
 func (e *entry) apply(change scheduling.Change) (late int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.step(change)
+}
+
+// step is apply; mu is held.
+func (e *entry) step(change scheduling.Change) (late int) {
 	tx := e.begin(e.state.Load())
 	if change.Status != nil {
 		tx.next.status = ownStatus(*change.Status)
@@ -134,16 +157,16 @@ func (e *entry) apply(change scheduling.Change) (late int) {
 	if change.Directory != nil {
 		tx.directory(newDirectory(tx.next.source, *change.Directory))
 	}
-	again := tx.generations(change.Generations)
-	tx.write(again)
+	tx.write(tx.retell(change.Marks, change.Generations))
 	tx.write(change.Windows)
 	if change.Check != nil {
 		tx.check(*change.Check)
+		tx.release()
 	}
 	next := tx.done()
 	e.state.Store(next)
 	if e.in.size() > e.repack {
-		e.rebuild(next.source, next.snapshot())
+		e.rebuild(next.source, e.snapshot())
 	}
 	return tx.late
 }
