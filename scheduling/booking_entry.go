@@ -45,9 +45,9 @@ func entrySteps(from EntryState) []EntryState {
 	case EntryReleasing:
 		return []EntryState{EntryFree, EntryHeld}
 	case EntryBooking:
-		return []EntryState{EntryBooked, EntryDoubt, EntryHeld, EntryReleasing, EntryFree, EntryCancelling, EntryNotBooked}
+		return []EntryState{EntryBooked, EntryDoubt, EntryHeld, EntryReleasing, EntryFree, EntryCancelling, EntryCancelled, EntryNotBooked}
 	case EntryDoubt:
-		return []EntryState{EntryBooked, EntryCancelling, EntryNotBooked}
+		return []EntryState{EntryBooked, EntryCancelling, EntryCancelled, EntryNotBooked}
 	case EntryBooked:
 		return []EntryState{EntryCancelling, EntryCancelled}
 	case EntryCancelling:
@@ -258,6 +258,9 @@ type Entry struct {
 	// ended, nothing is left to do.
 	Way     RescheduleWay `json:"way,omitempty"`
 	OldDone bool          `json:"oldDone,omitempty"`
+	// Reserve: it was cancelled for another that is not booked yet; its slots
+	// stay claimed, so that it can be given back.
+	Reserve bool `json:"reserve,omitempty"`
 	// Undo: the appointment must not stand (another patient's, late, replaced):
 	// its cancel is repeated until the EHR shows it cancelled.
 	Undo bool `json:"undo,omitempty"`

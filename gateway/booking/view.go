@@ -146,3 +146,56 @@ type Decision struct {
 	By     string
 	Reason string
 }
+
+// view shows an entry as its principal may see it.
+func (d *Desk) view(e scheduling.Entry) View {
+	v := View{Entry: e, Status: e.Status(), Now: d.now(), NotProved: e.NotProved}
+	if len(e.Offer.Slots) > 0 {
+		v.Start, v.End = e.Offer.Start(), e.Offer.End()
+	}
+	if !e.SeenStart.IsZero() && e.SeenEnd.After(e.SeenStart) {
+		v.Start, v.End = e.SeenStart, e.SeenEnd
+	}
+	switch e.State {
+	case scheduling.EntryHeld:
+		v.Expires = e.Hold.Until
+		if !v.Expires.After(v.Now) {
+			v.Status, v.Expires = scheduling.ApptProposed, time.Time{}
+		}
+	case scheduling.EntryDoubt, scheduling.EntryBooking, scheduling.EntryHolding:
+		v.InDoubt, v.RetryAfter = true, retryAfter(e, v.Now)
+	case scheduling.EntryCancelling:
+		v.InDoubt, v.RetryAfter = !e.Undo, retryAfter(e, v.Now)
+		if e.Undo {
+			v.Status = scheduling.ApptCancelled // it was never told as booked
+		}
+	}
+	v.Notices = notices(e)
+	return v
+}
+
+// retryAfter is when the next read may have told more: 1 s to 5 min.
+func retryAfter(e scheduling.Entry, now time.Time) time.Duration {
+	wait := 2 * time.Second
+	if e.Doubt != nil && e.Doubt.Next.After(now) {
+		wait = e.Doubt.Next.Sub(now)
+	}
+	return min(max(wait, time.Second), 5*time.Minute)
+}
+
+func notices(e scheduling.Entry) []Notice {
+	var list []Notice
+	add := func(is bool, n Notice) {
+		if is {
+			list = append(list, n)
+		}
+	}
+	ended := e.State == scheduling.EntryFree || e.State == scheduling.EntryCancelled || e.State == scheduling.EntryNotBooked
+	add(e.Hold != nil && e.Hold.By == scheduling.HeldByGateway && e.State == scheduling.EntryHeld, HeldByGatewayOnly)
+	add(ended && e.Unproved || e.State == scheduling.EntryReleasing, ReleasedUnverified)
+	add(e.State == scheduling.EntryBooked && len(e.NotProved) > 0, NotProved)
+	add(e.Wanted != nil, CancelWanted)
+	add(!e.SeenStart.IsZero() || e.State == scheduling.EntryCancelled && e.Reason == "clinic", ChangedByClinic)
+	add(e.State == scheduling.EntryBooked && e.Replaces != "" && !e.OldDone, OldStillBooked)
+	return list
+}

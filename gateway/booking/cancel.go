@@ -1,0 +1,408 @@
+package booking
+
+import (
+	"context"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// Cancel cancels an appointment, or releases a hold. One that is cancelled
+// already is a success and is not touched again. While a booking is in doubt the
+// cancel is kept, and done once it is settled.
+//
+// Errors: unknown-id, ErrState, ErrVersion, and those of the source.
+func (d *Desk) Cancel(ctx context.Context, c Caller, req CancelRequest) (View, error) {
+	return d.once(ctx, c, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
+		for range maxRaces {
+			v, again, err := d.tryCancel(ctx, c, req)
+			if !again {
+				return v, err
+			}
+		}
+		return View{}, busy("")
+	})
+}
+
+func (d *Desk) tryCancel(ctx context.Context, c Caller, req CancelRequest) (v View, again bool, err error) {
+	e, err := d.own(ctx, c, req.ID)
+	if err != nil {
+		return View{}, false, err
+	}
+	if err := d.checkPatch(e, req); err != nil {
+		return View{}, false, err
+	}
+	switch e.State {
+	case scheduling.EntryCancelled, scheduling.EntryNotBooked, scheduling.EntryReleasing, scheduling.EntryFree:
+		return d.view(e), false, nil
+	case scheduling.EntryHolding:
+		e, err = d.await(ctx, e)
+		if err == nil && e.State == scheduling.EntryHolding {
+			err = busy(e.Source)
+		}
+		return View{}, err == nil, err
+	case scheduling.EntryHeld:
+		e, err = d.release(ctx, e, orReleased(req.Reason), false)
+	case scheduling.EntryBooking, scheduling.EntryDoubt:
+		e, again, err = d.wish(ctx, e, req.Reason)
+	default:
+		e, again, err = d.cancelBooked(ctx, e, cancelHow{reason: req.Reason, wait: true})
+	}
+	if err == errOvertaken {
+		return View{}, true, nil
+	}
+	return d.view(e), again, err
+}
+
+func orReleased(reason string) string {
+	if reason == "" {
+		return "released"
+	}
+	return reason
+}
+
+// own reads an entry of the caller's: to everyone else the id is unknown.
+func (d *Desk) own(ctx context.Context, c Caller, id string) (scheduling.Entry, error) {
+	if !scheduling.ValidID(id) {
+		return scheduling.Entry{}, refuseUnknown()
+	}
+	e, err := d.Books.Read(ctx, id)
+	if is(err, scheduling.UnknownID) {
+		if _, ok := d.Offers.Offer(id); ok {
+			return e, refuseState("nobody has held or booked this; it is an offer")
+		}
+		return e, refuseUnknown()
+	}
+	if err != nil {
+		return e, err
+	}
+	if e.Principal != c.Principal {
+		return e, refuseUnknown()
+	}
+	return e, nil
+}
+
+// checkPatch holds what the caller saw against what is.
+func (d *Desk) checkPatch(e scheduling.Entry, req CancelRequest) error {
+	if req.IfMatch != 0 && req.IfMatch != e.Version {
+		return refuseVersion()
+	}
+	if req.Status != "" && req.Status != e.Status() {
+		return refuseState("the appointment's status is another one than the patch expects")
+	}
+	if req.Check != nil {
+		return req.Check(d.view(e))
+	}
+	return nil
+}
+
+// wish keeps a cancel until the booking is settled.
+func (d *Desk) wish(ctx context.Context, e scheduling.Entry, reason string) (scheduling.Entry, bool, error) {
+	e, err := d.await(ctx, e)
+	if err != nil || e.State != scheduling.EntryBooking && e.State != scheduling.EntryDoubt {
+		return e, err == nil, err
+	}
+	e, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryDoubt && e.State != scheduling.EntryBooking {
+			return false
+		}
+		if e.Wanted == nil {
+			e.Wanted = &scheduling.Wish{At: d.now(), Reason: reason}
+		}
+		change.Wake = d.opts.LookEvery
+		if e.State == scheduling.EntryBooking {
+			_, can, err := d.ehr(e.Source)
+			if err != nil {
+				return false
+			}
+			change.Wake = d.takeover(can)
+		}
+		return true
+	})
+	return e, false, err
+}
+
+// cancelHow is why and how a booked appointment is cancelled.
+type cancelHow struct {
+	reason string
+	wait   bool // for a cancel that is under way
+	// replacedBy is the entry that is booked once this one is cancelled; its
+	// slots are kept until then.
+	replacedBy string
+}
+
+// cancelBooked cancels what is booked: it looks first, since the clinic may have
+// changed it, then saves the intent, calls once, and reads back.
+func (d *Desk) cancelBooked(ctx context.Context, e scheduling.Entry, how cancelHow) (scheduling.Entry, bool, error) {
+	if how.wait && e.State == scheduling.EntryCancelling {
+		if e.Intent.Kind == scheduling.CallMove {
+			return e, false, refuseState("the appointment is being rescheduled")
+		}
+		e, err := d.await(ctx, e)
+		return e, err == nil && e.State == scheduling.EntryBooked, err
+	}
+	ehr, can, err := d.ehr(e.Source)
+	if err != nil {
+		return e, false, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	a, found, err := d.readOne(ctx, e.Native, ehr, can, scheduling.ForBook)
+	if err != nil {
+		return e, false, d.blame(ctx, e, err)
+	}
+	if !found || a.Status.Void() {
+		e, err = d.gone(ctx, e, a, found, ehr, can)
+		return e, false, err
+	}
+	if !a.Status.MayBecome(scheduling.ApptCancelled) {
+		e, _ = d.noticed(ctx, e, a)
+		return e, false, refuseState("an appointment in this status cannot be cancelled")
+	}
+	e, err = d.toCancelling(ctx, e, a, how, can)
+	if err != nil {
+		return e, false, err
+	}
+	d.reach("cancel.intent")
+	return d.callCancel(ctx, e, ehr, can)
+}
+
+// cancelRefused is the reason of a booked entry whose cancel came to nothing.
+const cancelRefused = "cancel-refused"
+
+func (d *Desk) toCancelling(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, how cancelHow, can scheduling.Abilities) (scheduling.Entry, error) {
+	return d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryBooked {
+			return false
+		}
+		e.State, e.ETag, e.Reason = scheduling.EntryCancelling, a.ETag, how.reason
+		e.ReplacedBy, e.Reserve = how.replacedBy, how.replacedBy != ""
+		d.intend(e, scheduling.CallCancel)
+		change.Intent, change.Wake = true, d.takeover(can)
+		return true
+	})
+}
+
+// callCancel calls the EHR once and reads back. The intent has been saved.
+func (d *Desk) callCancel(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) (scheduling.Entry, bool, error) {
+	wctx, cancel := d.writeCtx(ctx, can, e.Intent)
+	reason := e.Reason
+	err := ehr.Cancel(wctx, scheduling.CancelCall{Offer: e.Offer, Native: e.Native, ETag: e.ETag, Reason: reason})
+	cancel()
+	d.reach("cancel.answered")
+	a, found, rerr := d.readOne(ctx, e.Native, ehr, can, scheduling.ForBook)
+	d.reach("cancel.read")
+	switch {
+	case rerr == nil && (!found || a.Status.Void()):
+		e, rerr = d.cancelled(ctx, e, a, ehr, can)
+		return e, false, rerr
+	case err == nil || is(err, scheduling.InDoubt, scheduling.Internal):
+		e, rerr = d.doubtCancel(ctx, e, can)
+		return e, false, rerr
+	default:
+		e, rerr = d.stillBooked(ctx, e, string(scheduling.CodeOf(err)))
+		if rerr != nil {
+			return e, false, rerr
+		}
+		return e, false, d.blame(ctx, e, err)
+	}
+}
+
+// doubtCancel: the EHR has not shown yet that it cancelled.
+func (d *Desk) doubtCancel(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (scheduling.Entry, error) {
+	intent := e.Intent
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
+			return false
+		}
+		if e.Doubt == nil {
+			e.Doubt = &scheduling.Doubt{Since: intent.SentAt, Call: scheduling.CallCancel}
+		}
+		d.lookAgain(e, change, can)
+		return true
+	})
+	if is(err, scheduling.Shedding) && err != errOvertaken {
+		return e, nil // the intent is in the books
+	}
+	return d.overtaken(ctx, saved, err)
+}
+
+// cancelled ends a cancel: the EHR shows it. Then it is looked whether the slot
+// is free, and its window is fetched again in any case.
+func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
+	free, _ := d.slotsFree(ctx, ehr, can, e, scheduling.ForBook)
+	intent := e.Intent
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
+			return false
+		}
+		e.State = scheduling.EntryCancelled
+		if e.Undo {
+			e.State = scheduling.EntryNotBooked
+		}
+		e.Intent.Over, e.Doubt, e.Wanted, e.Hold, e.Unproved = true, nil, nil, nil, !free
+		e.Seen, e.SeenAt = scheduling.ApptCancelled, d.now()
+		if a.ETag != "" {
+			e.ETag = a.ETag
+		}
+		change.Claims = scheduling.ClaimsFence
+		if e.Reserve { // until the new one is booked
+			change.Claims, change.Wake = scheduling.ClaimsKeep, d.opts.Margin
+		}
+		return true
+	})
+	if err != nil {
+		if is(err, scheduling.Shedding) {
+			return e, nil
+		}
+		return d.overtaken(ctx, saved, err)
+	}
+	d.reach("cancel.saved")
+	d.refetch(saved)
+	return saved, nil
+}
+
+// stillBooked ends a cancel that the EHR refused. What must not stand is tried
+// again later.
+func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why string) (scheduling.Entry, error) {
+	intent := e.Intent
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
+			return false
+		}
+		e.Intent.Over, e.Doubt = true, nil
+		if e.Undo {
+			change.Wake = d.pause(e.Created)
+			return true
+		}
+		e.State, e.Reason, e.ReplacedBy, e.Reserve = scheduling.EntryBooked, cancelRefused, "", false
+		change.Wake = d.recheckIn(*e)
+		if e.Wanted != nil {
+			change.Wake = d.pause(e.Wanted.At)
+		}
+		return true
+	})
+	if err == nil && saved.Undo {
+		d.alarm(ctx, "cancel-refused", saved)
+	}
+	if err == nil {
+		d.Log.WarnContext(ctx, "the source did not cancel", "entry", saved, "code", why)
+	}
+	return d.overtaken(ctx, saved, err)
+}
+
+// settleCancel finds out what became of a cancel.
+func (d *Desk) settleCancel(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) error {
+	if e.Intent.Kind == scheduling.CallMove {
+		return d.settleMovedOld(ctx, e)
+	}
+	if e.Intent.Over {
+		return d.cancelOnceMore(ctx, e, ehr, can)
+	}
+	if e.Doubt == nil {
+		var err error
+		if e, err = d.doubtCancel(ctx, e, can); err != nil || e.Doubt == nil {
+			return settling(err)
+		}
+	}
+	a, found, err := d.readOne(ctx, e.Native, ehr, can, scheduling.ForSettle)
+	switch {
+	case err != nil:
+		return d.lookCancel(ctx, e, can, false)
+	case !found || a.Status.Void():
+		e, err = d.cancelled(ctx, e, a, ehr, can)
+		d.countSettled(e)
+		return settling(err)
+	case !d.pastSettle(e.Doubt, can):
+		return d.lookCancel(ctx, e, can, false)
+	case e.Doubt.Looks+1 < 2:
+		return d.lookCancel(ctx, e, can, true)
+	default:
+		_, err = d.stillBooked(ctx, e, "no effect")
+		return settling(err)
+	}
+}
+
+func (d *Desk) lookCancel(ctx context.Context, e scheduling.Entry, can scheduling.Abilities, counts bool) error {
+	intent := e.Intent
+	_, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) || e.Doubt == nil {
+			return false
+		}
+		if counts {
+			e.Doubt.Looks++
+		}
+		e.Doubt.Unresolved = d.now().Sub(e.Doubt.Since) > d.opts.LookFor
+		d.lookAgain(e, change, can)
+		return true
+	})
+	return settling(err)
+}
+
+// cancelOnceMore sends a new cancel for what must not stand: the one before it
+// was settled as without effect.
+func (d *Desk) cancelOnceMore(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) error {
+	a, found, err := d.readOne(ctx, e.Native, ehr, can, scheduling.ForSettle)
+	if err != nil {
+		return d.sleep(ctx, e, d.pause(e.Created))
+	}
+	intent := e.Intent
+	e, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
+			return false
+		}
+		e.ETag = a.ETag
+		d.intend(e, scheduling.CallCancel)
+		change.Intent, change.Wake = true, d.takeover(can)
+		return true
+	})
+	if err != nil {
+		return settling(err)
+	}
+	if !found || a.Status.Void() {
+		_, err = d.cancelled(ctx, e, a, ehr, can)
+		return settling(err)
+	}
+	_, _, err = d.callCancel(ctx, e, ehr, can)
+	return settling(err)
+}
+
+// gone ends a booking that the clinic, or a call of ours that nobody remembers,
+// has cancelled.
+func (d *Desk) gone(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, found bool, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
+	free, _ := d.slotsFree(ctx, ehr, can, e, scheduling.ForRead)
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryBooked {
+			return false
+		}
+		e.State, e.Reason, e.Unproved, e.Wanted = scheduling.EntryCancelled, "clinic", !free, nil
+		e.Seen, e.SeenAt = scheduling.ApptCancelled, d.now()
+		if found {
+			e.Seen, e.ETag = a.Status, a.ETag
+		}
+		change.Claims = scheduling.ClaimsFence
+		return true
+	})
+	if err == nil {
+		d.refetch(saved)
+	}
+	return saved, err
+}
+
+// recheckIn is when to read a booked appointment again: daily, on the eve, and
+// once when it is over.
+func (d *Desk) recheckIn(e scheduling.Entry) time.Duration {
+	now, start, end := d.now(), e.Offer.Start(), e.Offer.End()
+	if !e.SeenStart.IsZero() && e.SeenEnd.After(e.SeenStart) {
+		start, end = e.SeenStart, e.SeenEnd
+	}
+	wait := d.opts.Recheck
+	for _, at := range []time.Time{start.Add(-d.opts.Eve), end.Add(afterVisit)} {
+		if left := at.Sub(now); left > 0 && left < wait {
+			wait = left
+		}
+	}
+	return wait
+}
+
+// afterVisit is how long after its end an appointment is read for the last time.
+const afterVisit = 2 * time.Hour

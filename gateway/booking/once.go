@@ -1,0 +1,160 @@
+package booking
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// digestOf stands for everything that a request says.
+func digestOf(parts ...any) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
+	return hex.EncodeToString(sum[:16])
+}
+
+// answer is what is kept under an idempotency key.
+type answer struct {
+	View    *View               `json:"view,omitempty"`
+	Private *scheduling.Private `json:"private,omitempty"`
+	Error   *refusal            `json:"error,omitempty"`
+}
+
+// refusal is an error as it is kept.
+type refusal struct {
+	Code    scheduling.Code     `json:"code"`
+	Who     scheduling.Who      `json:"who"`
+	Message string              `json:"message"`
+	Param   string              `json:"param,omitempty"`
+	Source  scheduling.SourceID `json:"source,omitempty"`
+	State   bool                `json:"state,omitempty"` // ErrState
+}
+
+// once runs a request once per Idempotency-Key. Without a key nothing is
+// replayed: the state answers.
+func (d *Desk) once(ctx context.Context, c Caller, key, offer, digest string, run func() (View, error)) (View, error) {
+	if key == "" {
+		return run()
+	}
+	key = keyDigest(key)
+	rec, err := d.beginKey(ctx, c, key, digest, offer)
+	if err != nil {
+		return View{}, err
+	}
+	switch rec.State {
+	case scheduling.KeyOther:
+		return View{}, scheduling.Refuse(scheduling.NotAcceptable, "Idempotency-Key", "this key was used for another request")
+	case scheduling.KeyDone:
+		return decodeAnswer(rec.Answer)
+	case scheduling.KeyRunning:
+		return d.stillRunning(ctx, c, rec.Offer)
+	}
+	d.reach("key.begun")
+	v, err := run()
+	d.endKey(context.WithoutCancel(ctx), c, key, digest, v, err)
+	return v, err
+}
+
+// keyLease is longer than any journey: whoever holds a key so long has crashed.
+const keyLease = 2 * time.Minute
+
+// beginKey waits for the first request under the key, a short while.
+func (d *Desk) beginKey(ctx context.Context, c Caller, key, digest, offer string) (scheduling.KeyRecord, error) {
+	deadline := time.NewTimer(d.opts.WaitRunning)
+	defer deadline.Stop()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		rec, err := d.Keys.Begin(ctx, c.Principal, key, digest, offer, keyLease)
+		if err != nil || rec.State != scheduling.KeyRunning {
+			return rec, err
+		}
+		if e, err := d.Books.Read(ctx, rec.Offer); err == nil && e.Doubt != nil {
+			return rec, nil // in doubt: waiting tells nothing
+		}
+		select {
+		case <-ctx.Done():
+			return rec, nil
+		case <-deadline.C:
+			return rec, nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// stillRunning answers the second request while the first runs.
+func (d *Desk) stillRunning(ctx context.Context, c Caller, offer string) (View, error) {
+	e, err := d.Books.Read(ctx, offer)
+	if err != nil || e.Principal != c.Principal {
+		return View{}, busy("")
+	}
+	v := d.view(e)
+	if !v.InDoubt && e.State != scheduling.EntryBooked && e.State != scheduling.EntryCancelled {
+		return View{}, busy(e.Source)
+	}
+	return v, nil
+}
+
+// endKey keeps what is final: 2xx, 409, 410, 422. What is in doubt stays
+// running: once its lease is over the state answers.
+func (d *Desk) endKey(ctx context.Context, c Caller, key, digest string, v View, err error) {
+	var kerr error
+	switch {
+	case err == nil && v.InDoubt:
+		return
+	case err == nil || final(err):
+		var data []byte
+		if data, kerr = encodeAnswer(v, err); kerr == nil {
+			kerr = d.Keys.Finish(ctx, c.Principal, key, digest, data)
+		}
+	default:
+		kerr = d.Keys.Abandon(ctx, c.Principal, key, digest)
+	}
+	if kerr != nil {
+		d.Log.WarnContext(ctx, "an answer is not kept under its key", "offer", v.Entry.ID, "error", kerr)
+	}
+}
+
+// final tells whether a refusal would be the same again.
+func final(err error) bool {
+	if errors.Is(err, ErrVersion) {
+		return false
+	}
+	return is(err, scheduling.SlotTaken, scheduling.HoldExpired, scheduling.HoldLimit, scheduling.UsedID,
+		scheduling.NotAcceptable, scheduling.NeedsClinic, scheduling.MissingData)
+}
+
+func encodeAnswer(v View, err error) ([]byte, error) {
+	a := answer{View: &v, Private: &v.Entry.Private}
+	if err != nil {
+		e := scheduling.AsError(err)
+		a = answer{Error: &refusal{e.Code, e.Who, e.Message, e.Param, e.Source, errors.Is(err, ErrState)}}
+	}
+	data, jerr := json.Marshal(a)
+	if jerr != nil {
+		return nil, fmt.Errorf("booking: keeping an answer: %w", jerr)
+	}
+	return data, nil
+}
+
+func decodeAnswer(data []byte) (View, error) {
+	var a answer
+	if err := json.Unmarshal(data, &a); err != nil {
+		return View{}, scheduling.Fault(scheduling.Internal, err, "an answer that was kept cannot be read")
+	}
+	if r := a.Error; r != nil {
+		e := &scheduling.Error{Code: r.Code, Who: r.Who, Message: r.Message, Param: r.Param, Source: r.Source}
+		if r.State {
+			e.Err = ErrState
+		}
+		return View{}, e
+	}
+	if a.View == nil || a.Private == nil {
+		return View{}, scheduling.Fault(scheduling.Internal, nil, "an answer that was kept is empty")
+	}
+	a.View.Entry.Private = *a.Private
+	return *a.View, nil
+}

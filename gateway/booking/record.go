@@ -1,0 +1,91 @@
+package booking
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"slotgate/scheduling"
+)
+
+// recordOf keeps what must be known of an offer when the replica has it no
+// longer.
+func recordOf(o scheduling.Offer) scheduling.OfferRecord {
+	r := scheduling.OfferRecord{
+		Slots: slices.Clone(o.Slots), Schedule: o.Slots[0].Schedule,
+		ServiceCategory: o.ServiceCategory(), ServiceType: o.ServiceType(), Specialty: o.Specialty(),
+		AppointmentType: o.Slots[0].AppointmentType,
+	}
+	s := o.Setting
+	if s.Zone != nil {
+		r.Zone = s.Zone.String()
+	}
+	for _, p := range s.Practitioners {
+		r.Actors = append(r.Actors, scheduling.Actor{Kind: scheduling.KindPractitioner, ID: p.ID, Display: p.Name.Display()})
+	}
+	for _, l := range s.Locations {
+		r.Actors = append(r.Actors, scheduling.Actor{Kind: scheduling.KindLocation, ID: l.ID, Display: l.Name})
+	}
+	if s.Role != nil {
+		r.Actors = append(r.Actors, scheduling.Actor{Kind: scheduling.KindRole, ID: s.Role.ID})
+	}
+	if s.Service != nil {
+		r.Actors = append(r.Actors, scheduling.Actor{Kind: scheduling.KindService, ID: s.Service.ID, Display: s.Service.Name})
+	}
+	if s.Organization != nil {
+		r.Actors = append(r.Actors, scheduling.Actor{Kind: scheduling.KindOrganization, ID: s.Organization.ID, Display: s.Organization.Name})
+	}
+	r.Actors = append(r.Actors, s.Unlinked...)
+	return r
+}
+
+// Our identifier on an appointment is
+//
+//	offer . principal . digest of the key . HMAC(secret; principal, key, offer)
+//
+// so that lost books can be rebuilt from what the EHR shows, and nobody can
+// forge one. All parts are digests: it tells nothing of a person.
+
+func (d *Desk) identifier(offer, principal, key string) string {
+	return strings.Join([]string{offer, principal, key, d.mac(offer, principal, key)}, ".")
+}
+
+func (d *Desk) mac(parts ...string) string {
+	h := hmac.New(sha256.New, d.Secret)
+	h.Write([]byte(strings.Join(parts, ".")))
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// readIdentifier takes an identifier of ours apart.
+func (d *Desk) readIdentifier(value string) (offer, principal string, ok bool) {
+	parts := strings.Split(value, ".")
+	if len(parts) != 4 {
+		return "", "", false
+	}
+	want := d.mac(parts[0], parts[1], parts[2])
+	return parts[0], parts[1], hmac.Equal([]byte(want), []byte(parts[3]))
+}
+
+// keyDigest stands for an Idempotency-Key wherever it is kept.
+func keyDigest(key string) string {
+	if key == "" {
+		return "0"
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:6])
+}
+
+// samePatients tells whether both name the same people.
+func samePatients(a []scheduling.PatientRef, b []scheduling.PatientRef) bool {
+	names := func(refs []scheduling.PatientRef) []string {
+		ids := make([]string, len(refs))
+		for i, r := range refs {
+			ids[i] = r.Native
+		}
+		slices.Sort(ids)
+		return slices.Compact(ids)
+	}
+	return slices.Equal(names(a), names(b))
+}

@@ -1,0 +1,196 @@
+package booking
+
+import (
+	"context"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// expire begins the release of a hold that has run out, and does it if it can.
+func (d *Desk) expire(ctx context.Context, e scheduling.Entry) {
+	if _, err := d.release(ctx, e, string(scheduling.HoldExpired), true); err != nil && err != errOvertaken {
+		d.Log.WarnContext(ctx, "an expired hold is not released yet", "entry", e, "error", err)
+	}
+}
+
+// release gives a hold back: first the intent, then the call on the condition
+// that it is still a hold, then a look at the slots.
+func (d *Desk) release(ctx context.Context, e scheduling.Entry, reason string, expired bool) (scheduling.Entry, error) {
+	ehr, can, err := d.ehr(e.Source)
+	if err != nil {
+		return e, err
+	}
+	e, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryHeld || expired && e.Hold.Until.After(d.now()) {
+			return false
+		}
+		e.Reason = reason
+		if e.Hold.By == scheduling.HeldByGateway {
+			d.free(e, change, true)
+			return true
+		}
+		e.State = scheduling.EntryReleasing
+		d.intend(e, scheduling.CallRelease)
+		change.Intent, change.Wake = true, d.takeover(can)
+		return true
+	})
+	if err != nil {
+		return e, err
+	}
+	d.reach("release.intent")
+	if e.State == scheduling.EntryFree {
+		d.dropHold(ctx, e.Principal, e.ID)
+		d.refetch(e)
+		return e, nil
+	}
+	return d.callRelease(context.WithoutCancel(ctx), e, ehr, can, scheduling.ForHold)
+}
+
+// giveUpHold releases a hold that may have been given, and tells why the caller
+// has none.
+func (d *Desk) giveUpHold(ctx context.Context, e scheduling.Entry, a *scheduling.HoldAnswer, ehr EHR, can scheduling.Abilities, cause error) error {
+	e, err := d.doubtHold(ctx, e, a)
+	if err == nil {
+		_, err = d.callRelease(ctx, e, ehr, can, scheduling.ForHold)
+	}
+	if err != nil && err != errOvertaken {
+		d.Log.WarnContext(ctx, "a hold in doubt is not released yet", "entry", e, "error", err)
+	}
+	if is(cause, scheduling.InDoubt) {
+		return &scheduling.Error{Code: scheduling.SourceSlow, Who: scheduling.AtEHR, Source: e.Source, Message: "the source did not answer in time; nothing is held for you", RetryAfter: 5 * time.Second, Err: cause}
+	}
+	return d.blame(ctx, e, cause)
+}
+
+// doubtHold turns a hold that may exist into one that is being released.
+func (d *Desk) doubtHold(ctx context.Context, e scheduling.Entry, a *scheduling.HoldAnswer) (scheduling.Entry, error) {
+	intent := e.Intent
+	return d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryHolding || !sameCall(*e, intent) {
+			return false
+		}
+		e.State, e.Reason = scheduling.EntryReleasing, string(scheduling.InDoubt)
+		if a != nil {
+			e.Hold = &scheduling.Hold{By: scheduling.HeldByEHR, Native: a.Native, ETag: a.ETag, Since: intent.SentAt, Until: intent.SentAt, Max: intent.SentAt}
+		} else {
+			e.Doubt = &scheduling.Doubt{Since: intent.SentAt, Call: scheduling.CallHold}
+		}
+		d.intend(e, scheduling.CallRelease)
+		change.Wake = d.opts.LookEvery
+		return true
+	})
+}
+
+// callRelease does the release whose intent has been saved. It may be done
+// again at any time: an EHR releases what is still a hold, and nothing else.
+func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Entry, error) {
+	hold, known := d.holdToRelease(ctx, e, ehr, can, purpose)
+	if !known {
+		return d.releaseLater(ctx, e, can, hold == nil)
+	}
+	if hold != nil {
+		wctx, cancel := context.WithTimeout(ctx, can.CallTimeout)
+		err := ehr.Release(wctx, scheduling.ReleaseCall{Offer: e.Offer, Hold: *hold})
+		cancel()
+		if err != nil && !is(err, scheduling.UnknownID, scheduling.NotAcceptable, scheduling.SlotTaken) {
+			return d.releaseLater(ctx, e, can, false)
+		}
+	}
+	d.reach("release.answered")
+	free, _ := d.slotsFree(ctx, ehr, can, e, purpose)
+	return d.released(ctx, e, free)
+}
+
+// holdToRelease is the hold to be given back: the one we know, or the one that a
+// lost answer may have made. known is false while nobody can say; nil with known:
+// there is none.
+func (d *Desk) holdToRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (hold *scheduling.Hold, known bool) {
+	if e.Hold != nil {
+		return e.Hold, true
+	}
+	if e.Doubt == nil {
+		return nil, true
+	}
+	hold, err := d.lostHold(ctx, e, ehr, can, purpose)
+	if err != nil || hold != nil {
+		return hold, err == nil
+	}
+	// It may still be made: say that there is none only when settle has passed.
+	past := d.now().Sub(e.Doubt.Since) >= can.Settle+can.Lag
+	return nil, past && e.Doubt.Looks >= 1
+}
+
+// lostHold looks for a hold of ours whose answer was lost.
+func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (*scheduling.Hold, error) {
+	rctx, cancel := d.readCtx(ctx, can)
+	defer cancel()
+	if can.Search {
+		found, err := ehr.Find(rctx, scheduling.FindCall{
+			Identifier: e.Identifier, Patients: e.Private.Natives(), Purpose: purpose,
+			From: e.Offer.Start(), To: e.Offer.Start().Add(time.Second),
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			if a.Status == scheduling.ApptPending && a.HasIdentifier(e.Identifier) {
+				return &scheduling.Hold{By: scheduling.HeldByEHR, Native: a.ID, ETag: a.ETag}, nil
+			}
+		}
+	}
+	if !can.Slots {
+		return nil, nil
+	}
+	states, err := ehr.SlotStates(rctx, e.Offer.SlotIDs(), purpose)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range states {
+		if s.Status == scheduling.SlotTentative && s.Mark == e.Identifier {
+			return &scheduling.Hold{By: scheduling.HeldByEHR, ETag: s.ETag}, nil
+		}
+	}
+	return nil, nil
+}
+
+// releaseLater leaves the release for the settler. After a day of trying the
+// hold is left to run out at the EHR.
+func (d *Desk) releaseLater(ctx context.Context, e scheduling.Entry, can scheduling.Abilities, nothing bool) (scheduling.Entry, error) {
+	since := e.Intent.SentAt
+	if d.now().Sub(since) > d.opts.LookFor {
+		return d.released(ctx, e, false)
+	}
+	return d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryReleasing {
+			return false
+		}
+		change.Wake = d.pause(since)
+		if e.Doubt == nil {
+			return true
+		}
+		if settled := e.Doubt.Since.Add(can.Settle + can.Lag); nothing && !d.now().Before(settled) {
+			e.Doubt.Looks++
+		}
+		change.Wake = d.nextLook(e.Doubt, can)
+		return true
+	})
+}
+
+// released ends a release.
+func (d *Desk) released(ctx context.Context, e scheduling.Entry, proved bool) (scheduling.Entry, error) {
+	intent := e.Intent
+	freed, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryReleasing || !sameCall(*e, intent) {
+			return false
+		}
+		d.free(e, change, true)
+		e.Unproved = !proved
+		return true
+	})
+	if err == nil {
+		d.dropHold(ctx, freed.Principal, freed.ID)
+		d.refetch(freed)
+	}
+	return freed, err
+}

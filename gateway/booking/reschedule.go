@@ -1,0 +1,329 @@
+package booking
+
+import (
+	"context"
+
+	"slotgate/scheduling"
+)
+
+// A reschedule is one journey of two entries, the new one (Replaces) and the old
+// one (ReplacedBy). At every point one of the two can be gone on with by the
+// settler of any gateway, and the patient never ends with nothing:
+//
+//   - book-first: the new one is booked, then the old one cancelled.
+//   - move: the old one is frozen (cancelling, with the intent to move), and one
+//     call moves the appointment; what it shows decides both.
+//   - cancel-first: the new one is held and its intent saved without a call
+//     (Attempt 0), the old one is cancelled with its slots kept (Reserve), the
+//     new one booked; if that fails the old one is booked again.
+type journey struct {
+	old scheduling.Entry
+	way scheduling.RescheduleWay
+}
+
+// prepares tells whether something must be done before the EHR is asked to book.
+func (j journey) prepares() bool {
+	return j.way == scheduling.Move || j.way == scheduling.CancelFirst
+}
+
+// plan finds the appointment that is to be replaced and the way to go.
+func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can scheduling.Abilities, patients []scheduling.PatientRef) (journey, error) {
+	if req.Replaces == "" {
+		return journey{}, nil
+	}
+	old, err := d.own(ctx, c, req.Replaces)
+	if err != nil {
+		e := *scheduling.AsError(err)
+		e.Param = "cancelled-appt-id"
+		return journey{}, &e
+	}
+	switch {
+	case old.State == scheduling.EntryCancelled && !old.Reserve, old.State == scheduling.EntryNotBooked:
+		return journey{}, nil
+	case old.State != scheduling.EntryBooked || !old.Status().MayBecome(scheduling.ApptCancelled):
+		return journey{}, refuseState("the appointment to be replaced is not one that is booked")
+	}
+	way := can.Reschedule
+	if req.Reschedule != "" {
+		way = req.Reschedule
+	}
+	movable := old.Source == f.entry.Source && samePatients(old.Private.Patients, patients)
+	switch {
+	case way == scheduling.Move && movable:
+	case way == scheduling.CancelFirst && can.Hold == scheduling.HoldEHR:
+	default:
+		way = scheduling.BookFirst
+	}
+	return journey{old: old, way: way}, nil
+}
+
+// prepare does what must be done before the new one may be sent, and says so in
+// the books. An entry that comes back in another state than booking has ended.
+func (d *Desk) prepare(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (scheduling.Entry, error) {
+	if e.Intent.Attempt > 0 {
+		return e, nil
+	}
+	ready, err := d.makeRoom(ctx, e, can)
+	d.reach("reschedule.prepared")
+	if err != nil {
+		return d.notBooked(ctx, e, err, false)
+	}
+	if !ready {
+		return d.later(ctx, e)
+	}
+	intent := e.Intent
+	sent, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryBooking || !sameCall(*e, intent) {
+			return false
+		}
+		d.intend(e, intent.Kind)
+		change.Intent, change.Wake = true, d.takeover(can)
+		return true
+	})
+	if err != nil {
+		return d.overtaken(ctx, sent, err)
+	}
+	d.reach("reschedule.intent")
+	return sent, nil
+}
+
+// makeRoom freezes or cancels the old one. ready is false while its cancel is in
+// doubt.
+func (d *Desk) makeRoom(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (ready bool, err error) {
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err != nil {
+		return false, err
+	}
+	if e.Way == scheduling.Move {
+		return d.freeze(ctx, e, old, can)
+	}
+	if old.State == scheduling.EntryBooked {
+		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced", replacedBy: e.ID})
+		if err != nil {
+			return false, stateOr(err)
+		}
+	}
+	switch {
+	case old.State == scheduling.EntryCancelled && (old.ReplacedBy == e.ID || !old.Reserve):
+		return true, nil
+	case old.State == scheduling.EntryCancelling && old.ReplacedBy == e.ID:
+		return false, nil
+	default:
+		return false, refuseState("the appointment to be replaced has changed meanwhile")
+	}
+}
+
+func stateOr(err error) error {
+	if err == errOvertaken {
+		return refuseState("the appointment to be replaced has changed meanwhile")
+	}
+	return err
+}
+
+// freeze keeps the old one from being cancelled while it is moved.
+func (d *Desk) freeze(ctx context.Context, e, old scheduling.Entry, can scheduling.Abilities) (ready bool, err error) {
+	if old.State == scheduling.EntryCancelling && old.ReplacedBy == e.ID && old.Intent.Kind == scheduling.CallMove {
+		return true, nil
+	}
+	_, err = d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if o.State != scheduling.EntryBooked {
+			return false
+		}
+		o.State, o.ReplacedBy = scheduling.EntryCancelling, e.ID
+		d.intend(o, scheduling.CallMove)
+		change.Intent, change.Wake = true, d.takeover(can)+d.opts.Margin
+		return true
+	})
+	return err == nil, stateOr(err)
+}
+
+// later leaves the rest of the journey to the settler.
+func (d *Desk) later(ctx context.Context, e scheduling.Entry) (scheduling.Entry, error) {
+	intent := e.Intent
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		change.Wake = d.opts.LookEvery
+		return e.State == scheduling.EntryBooking && sameCall(*e, intent)
+	})
+	return d.overtaken(ctx, saved, err)
+}
+
+// resume goes on with a journey that stopped before its call was sent.
+func (d *Desk) resume(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) error {
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err != nil {
+		return settling(err)
+	}
+	if old.State == scheduling.EntryBooked && old.ReplacedBy != e.ID {
+		// Nothing has happened yet; whoever asked has been told nothing.
+		_, err = d.notBooked(ctx, e, busy(e.Source), false)
+		return settling(err)
+	}
+	e, err = d.prepare(ctx, e, can)
+	if err != nil || e.State != scheduling.EntryBooking || e.Intent.Attempt == 0 {
+		return settling(err)
+	}
+	_, err = d.callBook(ctx, e, ehr, can)
+	return settling(err)
+}
+
+// endOld ends the entry that a booked one replaces.
+func (d *Desk) endOld(ctx context.Context, e scheduling.Entry) scheduling.Entry {
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err == nil && e.Way == scheduling.BookFirst && old.State == scheduling.EntryBooked {
+		d.reach("reschedule.old")
+		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced"})
+	}
+	if err == nil && e.Way != scheduling.BookFirst {
+		old, err = d.resolveOld(ctx, old)
+	}
+	ended := err == nil && (old.State == scheduling.EntryCancelled && !old.Reserve || old.State == scheduling.EntryNotBooked)
+	tried := d.now().Sub(e.Intent.SentAt)
+	intent := e.Intent
+	saved, serr := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryBooked || !sameCall(*e, intent) {
+			return false
+		}
+		e.OldDone = ended || tried > d.opts.LookFor
+		change.Wake = d.pause(intent.SentAt)
+		if e.OldDone {
+			change.Wake = d.recheckIn(*e)
+		}
+		return true
+	})
+	if serr != nil {
+		return e
+	}
+	if !ended && saved.OldDone {
+		d.alarm(ctx, "replaced-stands", old)
+	}
+	return saved
+}
+
+// giveBack sees to the old one after the new one came to nothing.
+func (d *Desk) giveBack(ctx context.Context, e scheduling.Entry, cause error) {
+	if e.Replaces == "" || e.Way != scheduling.Move && e.Way != scheduling.CancelFirst {
+		return
+	}
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err == nil && old.ReplacedBy == e.ID {
+		_, err = d.resolveOld(ctx, old)
+	}
+	if err != nil && err != errOvertaken {
+		d.Log.WarnContext(ctx, "a replaced appointment is not given back yet", "entry", e, "error", err)
+	}
+}
+
+// resolveOld lets the new entry decide about the old one.
+func (d *Desk) resolveOld(ctx context.Context, old scheduling.Entry) (scheduling.Entry, error) {
+	if old.ReplacedBy == "" || old.State != scheduling.EntryCancelled && old.State != scheduling.EntryCancelling {
+		return old, nil
+	}
+	if old.State == scheduling.EntryCancelled && !old.Reserve {
+		return old, nil
+	}
+	if old.State == scheduling.EntryCancelling && old.Intent.Kind != scheduling.CallMove {
+		return old, nil // its cancel has its own end
+	}
+	next, err := d.Books.Read(ctx, old.ReplacedBy)
+	if err != nil {
+		return old, err
+	}
+	about := next.Replaces == old.ID
+	switch {
+	case about && (next.State == scheduling.EntryBooking || next.State == scheduling.EntryDoubt):
+		return old, d.sleep(ctx, old, d.pause(old.Intent.SentAt))
+	case about && !next.Undo && next.Native != "" && (next.State == scheduling.EntryBooked || next.State == scheduling.EntryCancelling || next.State == scheduling.EntryCancelled):
+		return d.replaced(ctx, old)
+	case old.State == scheduling.EntryCancelling:
+		return d.stillBooked(ctx, old, "not moved")
+	default:
+		return d.bookBack(ctx, old)
+	}
+}
+
+// replaced ends the old entry: another stands in its place.
+func (d *Desk) replaced(ctx context.Context, old scheduling.Entry) (scheduling.Entry, error) {
+	saved, err := d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if o.State != old.State || o.ReplacedBy != old.ReplacedBy {
+			return false
+		}
+		o.State, o.Reserve, o.Reason, o.Doubt = scheduling.EntryCancelled, false, "replaced", nil
+		o.Intent.Over = true
+		change.Claims = scheduling.ClaimsFence
+		return true
+	})
+	if err == nil {
+		d.refetch(saved)
+	}
+	return saved, err
+}
+
+// bookBack books the old slot again, which was kept from everyone else.
+func (d *Desk) bookBack(ctx context.Context, old scheduling.Entry) (scheduling.Entry, error) {
+	ehr, can, err := d.ehr(old.Source)
+	if err != nil {
+		return old, err
+	}
+	e, err := d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if o.State != scheduling.EntryCancelled || !o.Reserve {
+			return false
+		}
+		o.State, o.Native, o.ETag, o.Hold = scheduling.EntryBooking, "", "", nil
+		d.intend(o, scheduling.CallBook)
+		o.Identifier = d.identifier(o.ID, o.Principal, keyDigest("again "+o.Intent.SentAt.String()))
+		change.Claims, change.Intent, change.Wake = scheduling.ClaimsTake, true, d.takeover(can)
+		return true
+	})
+	if err != nil {
+		return e, err
+	}
+	d.reach("giveback.intent")
+	e, err = d.callBook(ctx, e, ehr, can)
+	if e.State == scheduling.EntryNotBooked {
+		d.alarm(ctx, "nothing-left", e)
+	}
+	return e, err
+}
+
+// settleMovedOld lets the new entry decide about one that was frozen.
+func (d *Desk) settleMovedOld(ctx context.Context, old scheduling.Entry) error {
+	_, err := d.resolveOld(ctx, old)
+	return settling(err)
+}
+
+// lookMoved reads the appointment that was to be moved.
+func (d *Desk) lookMoved(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Appointment, bool, error) {
+	a, found, err := d.readOne(ctx, e.Native, ehr, can, purpose)
+	if err != nil || !found {
+		return a, false, err
+	}
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err != nil {
+		return a, false, err
+	}
+	return a, !stays(old, a), nil
+}
+
+// stays tells that the appointment is where it was.
+func stays(old scheduling.Entry, a scheduling.Appointment) bool {
+	return a.Status.Stands() && a.Start.Equal(old.Offer.Start())
+}
+
+// movedWrong: the appointment is neither where it was nor where it should be.
+// To cancel it would leave the patient with nothing: a person decides.
+func (d *Desk) movedWrong(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, differs string) (scheduling.Entry, error) {
+	ehr, can, err := d.ehr(e.Source)
+	if err != nil {
+		return e, err
+	}
+	native, kept := e.Native, e
+	e, err = d.toDoubt(ctx, e, native, ehr, can)
+	if err != nil || e.State != scheduling.EntryDoubt {
+		return e, err
+	}
+	if old, err := d.Books.Read(ctx, kept.Replaces); err == nil && stays(old, a) {
+		return e, nil
+	}
+	d.alarm(ctx, "moved-wrong-"+differs, e)
+	return e, d.lookLater(ctx, e, can, false, true)
+}

@@ -1,0 +1,159 @@
+package booking
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// found is what an id stands for.
+type found struct {
+	entry scheduling.Entry // Version 0: there is none yet
+	offer scheduling.OfferRecord
+	open  bool // the offer can be taken
+}
+
+// find resolves what a caller wants to hold or book. The state of an entry is
+// for the caller to judge.
+func (d *Desk) find(ctx context.Context, t Target) (found, error) {
+	hit, ok := scheduling.Hit{}, false
+	if t.ID == "" && len(t.Slots) > 0 {
+		if hit, ok = d.Offers.BySlots(t.Slots); ok {
+			t.ID = hit.ID
+		}
+	}
+	if !scheduling.ValidID(t.ID) {
+		return found{}, scheduling.Refuse(scheduling.UnknownID, "id", "there is no such offer")
+	}
+	e, err := d.Books.Read(ctx, t.ID)
+	if err != nil && !is(err, scheduling.UnknownID) {
+		return found{}, err
+	}
+	known := err == nil
+	if !ok {
+		hit, ok = d.Offers.Offer(t.ID)
+	}
+	f, err := d.weigh(t, e, known, hit, ok)
+	if err != nil {
+		return found{}, err
+	}
+	return f, t.agrees(f.entry.Source, f.offer)
+}
+
+// weigh puts what the books know over what the replica shows.
+func (d *Desk) weigh(t Target, e scheduling.Entry, known bool, hit scheduling.Hit, ok bool) (found, error) {
+	switch {
+	case known && e.State != scheduling.EntryFree:
+		return found{entry: e, offer: e.Offer}, nil
+	case ok:
+		rec := recordOf(hit.Offer)
+		f := found{offer: rec, open: rec.Start().After(d.now()), entry: scheduling.Entry{
+			ID: hit.ID, Source: hit.Setting.Source, Created: d.now(),
+		}}
+		if known {
+			f.entry.Version, f.entry.State, f.entry.Created = e.Version, e.State, e.Created
+		}
+		return f, nil
+	case known:
+		// The feed has not brought it back yet; the EHR is the judge.
+		fresh := d.now().Sub(e.Updated) < freshlyFreed && e.Reason != string(scheduling.SlotTaken) && !e.Unproved
+		return found{entry: e, offer: e.Offer, open: fresh && e.Offer.Start().After(d.now())}, nil
+	case d.Offers.Gone(t.ID):
+		return found{}, &scheduling.Error{Code: scheduling.SlotTaken, Who: scheduling.Client, Message: "the slot is taken"}
+	default:
+		return found{}, scheduling.Refuse(scheduling.UnknownID, "id", "there is no such offer")
+	}
+}
+
+// freshlyFreed is how long a released id can be taken again before the feed has
+// shown its slots.
+const freshlyFreed = 10 * time.Minute
+
+// agrees refuses a resource that says other than the offer.
+func (t Target) agrees(source scheduling.SourceID, o scheduling.OfferRecord) error {
+	switch {
+	case !t.Start.IsZero() && !t.Start.Equal(o.Start()):
+		return scheduling.Refuse(scheduling.NotAcceptable, "start", "the appointment's start is not the offer's")
+	case !t.End.IsZero() && !t.End.Equal(o.End()):
+		return scheduling.Refuse(scheduling.NotAcceptable, "end", "the appointment's end is not the offer's")
+	case len(t.Slots) > 0 && !slices.Equal(slotIDs(source, o), t.Slots):
+		return scheduling.Refuse(scheduling.NotAcceptable, "slot", "the appointment's slots are not the offer's")
+	default:
+		return nil
+	}
+}
+
+// slotIDs are our ids of the offer's slots.
+func slotIDs(source scheduling.SourceID, o scheduling.OfferRecord) []string {
+	ids := make([]string, len(o.Slots))
+	for i, s := range o.Slots {
+		ids[i] = scheduling.ResourceID(source, scheduling.KindSlot, s.ID)
+	}
+	return ids
+}
+
+// patients resolves the patients that a request names.
+func (d *Desk) patients(ctx context.Context, c Caller, source scheduling.SourceID, asked []string) ([]scheduling.PatientRef, error) {
+	refs := make([]scheduling.PatientRef, 0, len(asked))
+	for _, id := range asked {
+		if !scheduling.ValidID(id) {
+			return nil, scheduling.Refuse(scheduling.NotAcceptable, "patient", "this is not the id of a patient")
+		}
+		if slices.ContainsFunc(refs, func(r scheduling.PatientRef) bool { return r.Asked == id }) {
+			continue
+		}
+		native, err := d.native(ctx, c, source, id)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, scheduling.PatientRef{Asked: id, Native: native})
+	}
+	return refs, nil
+}
+
+// native is the source's id of a patient: one registered with us by this
+// principal, or, for a caller that the source trusts, the source's own (law 13).
+func (d *Desk) native(ctx context.Context, c Caller, source scheduling.SourceID, id string) (string, error) {
+	if d.Patients != nil {
+		native, err := d.Patients.Native(ctx, c.Principal, source, id)
+		if err == nil || !is(err, scheduling.UnknownID) {
+			return native, err
+		}
+	}
+	if c.trusts(source) {
+		return id, nil
+	}
+	return "", &scheduling.Error{Code: scheduling.Forbidden, Who: scheduling.Client, Param: "patient", Source: source, Message: "no patient of yours has this id, and the source's own ids are not open to you"}
+}
+
+// await waits until nothing is in flight for the entry, a short while.
+func (d *Desk) await(ctx context.Context, e scheduling.Entry) (scheduling.Entry, error) {
+	deadline := time.NewTimer(d.opts.WaitRunning)
+	defer deadline.Stop()
+	for pause := 2 * time.Millisecond; e.State.InFlight() && e.Doubt == nil; pause = min(2*pause, 100*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return e, nil
+		case <-deadline.C:
+			return e, nil
+		case <-time.After(pause):
+		}
+		next, err := d.Books.Read(ctx, e.ID)
+		if err != nil {
+			return e, err
+		}
+		e = next
+	}
+	return e, nil
+}
+
+// overtaken answers with the state that another one brought about.
+func (d *Desk) overtaken(ctx context.Context, e scheduling.Entry, err error) (scheduling.Entry, error) {
+	if !errors.Is(err, errOvertaken) {
+		return e, err
+	}
+	return d.await(ctx, e)
+}
