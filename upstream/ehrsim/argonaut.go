@@ -8,45 +8,53 @@ import (
 
 // prefetch answers Slot/$prefetch: all free slots of a period, not paged.
 // Kinds of actor are joined by AND, repeated ones by OR.
-func (s *Server) prefetch(rq *request) (object, error) {
+func (s *Server) prefetch(rq *request) (reply, error) {
 	if s.opts.NoPrefetch {
-		return nil, &failure{s.opts.NoPrefetchStatus, "not-supported", "operation $prefetch is not supported"}
+		return reply{}, &failure{status: s.opts.NoPrefetchStatus, code: "not-supported", text: "operation $prefetch is not supported"}
 	}
 	found, err := s.openSlots(rq)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	rows := make([]row, len(found))
 	for i, sl := range found {
 		rows[i] = sl
 	}
 	links := list{obj("relation", "self", "url", rq.self(rq.params))}
-	return s.bundle(len(rows), links, s.entries(s.data(), rq, rows, nil)), nil
+	return plain(s.bundle(len(rows), links, s.entries(s.data(), rq, rows, nil)), nil)
 }
 
 // find answers Appointment/$find: proposed appointments, soonest first, at
 // most _count.
-func (s *Server) find(rq *request) (object, error) {
+func (s *Server) find(rq *request) (reply, error) {
 	found, err := s.openSlots(rq)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	count, err := whole(rq.params, "_count", s.opts.MaxCount)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	found = found[:min(count, len(found), s.opts.MaxCount)]
-	st := s.data()
-	var entries list
-	for _, sl := range found {
-		entries = append(entries, entry(rq.base, s.offer(st, sl, rq.params), "match"))
-	}
+	entries := s.offers(rq, found)
 	if len(found) == 0 {
 		note := outcome("information", "informational", "no availability for what was asked")
 		entries = append(entries, entry(rq.base, note, "outcome"))
 	}
 	links := list{obj("relation", "self", "url", rq.self(rq.params))}
-	return s.bundle(len(found), links, entries), nil
+	return plain(s.bundle(len(found), links, entries), nil)
+}
+
+// offers writes slots as entries of proposed appointments.
+func (s *Server) offers(rq *request, found []*slot) list {
+	st := s.data()
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	var out list
+	for _, sl := range found {
+		out = append(out, entry(rq.base, s.offer(st, sl, rq.params), "match"))
+	}
+	return out
 }
 
 // openSlots are the free slots that fit the parameters of an operation.
@@ -115,7 +123,7 @@ func (sl *slot) coded(name string, r *reach) list {
 	return r.serviceType
 }
 
-// offer writes a slot as a proposed appointment.
+// offer writes a slot as a proposed appointment. The caller holds the lock.
 func (s *Server) offer(st *store, sl *slot, p url.Values) object {
 	w := s.flavour.slot(sl)
 	r := st.reach[localRef(sl.schedule)]
@@ -127,7 +135,7 @@ func (s *Server) offer(st *store, sl *slot, p url.Values) object {
 		slots = list{obj("reference", "Slot/"+sl.id)}
 	}
 	return obj(
-		"resourceType", "Appointment", "id", "offer-"+sl.id, "meta", s.flavour.metaOf(sl.version, sl.updated),
+		"resourceType", "Appointment", "id", st.offerID(sl.id), "meta", s.flavour.metaOf(sl.version, sl.updated),
 		"status", "proposed",
 		"serviceType", sl.coded("serviceType", r),
 		"specialty", sl.coded("specialty", r),

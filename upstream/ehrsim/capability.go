@@ -3,38 +3,47 @@ package ehrsim
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 const guide = "http://fhir.org/guides/argonaut-scheduling/OperationDefinition/"
 
 // capability says what is served: operations stand at rest.operation with a
 // Reference in STU3, at rest.resource.operation with a canonical in R4.
-func capability(o Options, f flavour, base string) object {
+// operations are those that each type has.
+func (o Options) operations() map[string][]string {
 	ops := map[string][]string{}
-	if o.Dialect == Argonaut {
-		ops["Appointment"] = []string{"find"}
-		if !o.NoPrefetch {
-			ops["Slot"] = []string{"prefetch"}
-		}
+	if o.Dialect != Argonaut {
+		return ops
 	}
+	ops["Appointment"] = []string{"find", "book"}
+	if !o.NoHold {
+		ops["Appointment"] = []string{"find", "hold", "book"}
+	}
+	if !o.NoPrefetch {
+		ops["Slot"] = []string{"prefetch"}
+	}
+	return ops
+}
+
+func capability(o Options, f flavour, base string) object {
+	ops := o.operations()
 	var resources, operations list
-	types := slices.Sorted(maps.Keys(searchParams))
-	if o.Dialect == Argonaut {
-		types = append([]string{"Appointment"}, types...)
-	}
-	for _, typ := range types {
-		r := restResource(typ)
+	for _, typ := range slices.Sorted(maps.Keys(searchParams)) {
+		r := o.restResource(typ)
 		for _, op := range ops[typ] {
-			url := guide + map[string]string{"find": "appointment-find", "prefetch": "slot-prefetch"}[op]
+			url := guide + strings.ToLower(typ) + "-" + op
 			if f.fhir == STU3 {
 				operations = append(operations, obj("name", op, "definition", obj("reference", url)))
 			} else {
 				r = append(r, member{"operation", list{obj("name", op, "definition", url)}})
 			}
 		}
-		if typ != "Appointment" || f.fhir == R4 { // STU3 wants an interaction, and $find is none
-			resources = append(resources, r)
-		}
+		resources = append(resources, r)
+	}
+	var system list
+	if o.Dialect == Slots && !o.NoTransactions {
+		system = list{obj("code", "transaction")}
 	}
 	acceptUnknown := ""
 	if f.fhir == STU3 {
@@ -51,22 +60,73 @@ func capability(o Options, f flavour, base string) object {
 		"fhirVersion", f.release(),
 		"acceptUnknown", acceptUnknown,
 		"format", list{"application/fhir+xml", "application/fhir+json"},
-		"rest", list{obj("mode", "server", "resource", resources, "operation", operations)},
+		"patchFormat", o.patchTypes(f),
+		"rest", list{obj("mode", "server", "resource", resources, "interaction", system, "operation", operations)},
 	)
 }
 
-func restResource(typ string) object {
-	var params list
+// interactions are what can be done with a type besides reading it.
+func (o Options) interactions(typ string) []string {
+	switch slots := o.Dialect == Slots; {
+	case typ == "Appointment" && slots:
+		return words("read search-type create update patch")
+	case typ == "Appointment":
+		return words("read search-type patch")
+	case typ == "Slot" && slots:
+		return words("read search-type update patch")
+	case typ == "Patient":
+		return words("read search-type create")
+	case typ == "Coverage":
+		return words("read create update")
+	}
+	return words("read search-type")
+}
+
+func (o Options) restResource(typ string) object {
+	var params, interactions list
 	for _, name := range slices.Sorted(maps.Keys(searchParams[typ])) {
-		kind := [...]string{token: "token", refer: "reference", text: "string"}[searchParams[typ][name].kind]
+		kind := [...]string{token: "token", refer: "reference", actor: "reference", text: "string", date: "date"}[searchParams[typ][name].kind]
 		params = append(params, obj("name", name, "type", kind))
 	}
-	interactions := list{obj("code", "read"), obj("code", "search-type")}
-	switch typ {
-	case "Slot":
+	if typ == "Slot" {
 		params = append(params, obj("name", "start", "type", "date"))
-	case "Appointment":
-		interactions = nil // $find only
 	}
-	return obj("type", typ, "interaction", interactions, "searchParam", params)
+	for _, code := range o.interactions(typ) {
+		if code != "search-type" || typ != "Appointment" || !o.NoAppointmentSearch {
+			interactions = append(interactions, obj("code", code))
+		}
+	}
+	r := obj("type", typ, "interaction", interactions)
+	if slices.Contains(o.interactions(typ), "patch") {
+		r = append(r, member{"versioning", "versioned-update"})
+	}
+	if slices.Contains(o.interactions(typ), "create") && o.Dialect == Slots && !o.NoConditional {
+		r = append(r, member{"conditionalCreate", true})
+	}
+	if typ == "Coverage" {
+		return r
+	}
+	return append(r, member{"searchParam", params})
+}
+
+// patchTypes are the media types of the forms of patch.
+func (o Options) patchTypes(f flavour) list {
+	var out list
+	for _, form := range patchFormats {
+		if len(o.PatchFormats) > 0 && !slices.Contains(o.PatchFormats, form) {
+			continue
+		}
+		switch form {
+		case "json":
+			out = append(out, "application/json-patch+json")
+		case "xml":
+			out = append(out, "application/xml-patch+xml")
+		default:
+			out = append(out, "application/fhir+json", "application/fhir+xml")
+			if f.fhir == STU3 {
+				out = append(out, "application/fhirpath-patch+fhirpath")
+			}
+		}
+	}
+	return out
 }

@@ -196,6 +196,7 @@ func (s *Server) Reset() error {
 	s.mu.Unlock()
 	s.faults.set(s.faults.first)
 	s.pages.clear()
+	s.stale.clear()
 	s.log.clear()
 	return nil
 }

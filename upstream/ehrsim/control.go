@@ -51,10 +51,10 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = errNothingHere
 	}
-	reply(w, out, err)
+	tell(w, out, err)
 }
 
-func reply(w http.ResponseWriter, out any, err error) {
+func tell(w http.ResponseWriter, out any, err error) {
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, ErrNoSlot), errors.Is(err, ErrNoSchedule), errors.Is(err, errNothingHere):

@@ -84,7 +84,7 @@ func TestTheHistoryTellsWhatWasAskedAndTheCountersSumItUp(t *testing.T) {
 	if _, err := w.do(t.Context(), http.MethodPost, "/Slot/$prefetch", "start=2026-02-03", "Content-Type", "application/x-www-form-urlencoded"); err != nil {
 		t.Fatal(err)
 	}
-	w.get("/Patient")
+	w.get("/Medication")
 	got := w.control(http.MethodGet, "requests", "")
 	first, second := dig(got, "requests", 0), dig(got, "requests", 1)
 	if digString(first, "path") != "/Schedule" || digString(first, "query") != "active=true" || dig(first, "authorization") != true || digString(first, "accept") != "application/fhir+xml" {
@@ -96,7 +96,7 @@ func TestTheHistoryTellsWhatWasAskedAndTheCountersSumItUp(t *testing.T) {
 	if digString(second, "params", "start", 0) != "2026-02-03" || dig(second, "status") != 200.0 {
 		t.Errorf("%v", second)
 	}
-	if later := w.control(http.MethodGet, "requests?since=2", ""); digString(later, "requests", 0, "path") != "/Patient" || len(later["requests"].([]any)) != 1 {
+	if later := w.control(http.MethodGet, "requests?since=2", ""); digString(later, "requests", 0, "path") != "/Medication" || len(later["requests"].([]any)) != 1 {
 		t.Errorf("since: %v", later)
 	}
 	c := w.srv.Counters()

@@ -52,6 +52,9 @@ var faultKinds = []FaultKind{
 	FaultLatency, FaultStatus, FaultThrottle, FaultThrottleText, FaultHTML, FaultEmptyBody, FaultHang, FaultReset, FaultHugeGzip,
 	FaultEndlessPages, FaultCirclePages, FaultForeignNext, FaultReversed, FaultTwinIDs, FaultWrongTotal, FaultCutAnswer,
 	FaultNoSlots, FaultNoZone, FaultDangling, FaultCutJSON, FaultWrongType,
+	FaultRefuse, FaultLost, FaultCommitLost, FaultCommitLate, FaultCommitError, FaultCommitEmpty, FaultCommitNonsense, FaultDie,
+	FaultOtherSlot, FaultOtherPatient, FaultFalseBooked, FaultFalseCancel, FaultKeepBusy, FaultLoseHolds, FaultRival,
+	FaultStaleSearch, FaultLaggingSearch,
 }
 
 // FaultKinds lists every kind.
@@ -63,6 +66,7 @@ type Fault struct {
 	ID    string    `json:"id,omitempty"`    // to change or remove it; given when empty
 	Kind  FaultKind `json:"kind"`            //
 	Path  string    `json:"path,omitempty"`  // prefix of path and query below the base: "/Slot", "/?_getpages", "/Slot/$prefetch"; empty: all
+	On    string    `json:"on,omitempty"`    // what they do, with commas between: hold, book, cancel, release (a Slot set free), register, coverage, read, search, find, metadata; empty: what the kind is about
 	Count int       `json:"count,omitempty"` // requests to strike; 0: no end
 	Skip  int       `json:"skip,omitempty"`  // matching requests to let pass first
 	Rate  float64   `json:"rate,omitempty"`  // share of the matching requests to strike, 0..1; 0: all
@@ -70,12 +74,15 @@ type Fault struct {
 
 	Status     int      `json:"status,omitempty"`     // of status and html
 	RetryAfter int      `json:"retryAfter,omitempty"` // seconds, of throttle and throttle-text; default 1
-	Delay      Duration `json:"delay,omitempty"`      // of latency
+	Delay      Duration `json:"delay,omitempty"`      // of latency and commit-late in real time; of lose-holds, stale-search and lagging-search by the simulated clock
 	Jitter     Duration `json:"jitter,omitempty"`     // of latency
 	Link       string   `json:"link,omitempty"`       // of foreign-next
 	Type       string   `json:"type,omitempty"`       // of wrong-type; default text/plain
 	Size       int64    `json:"size,omitempty"`       // of huge-gzip
 	By         int      `json:"by,omitempty"`         // of wrong-total
+	Shape      string   `json:"shape,omitempty"`      // of refuse
+	Hang       bool     `json:"hang,omitempty"`       // of lost, commit-lost and commit-late: the caller hangs up first
+	Stubborn   bool     `json:"stubborn,omitempty"`   // of stale-search
 }
 
 // Duration is a time.Duration that JSON writes as "250ms".
@@ -104,6 +111,10 @@ func (f Fault) validate() error {
 		return fmt.Errorf("ehrsim: fault %s: numbers must not be negative", f.Kind)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("ehrsim: fault %s: status %d: want 200 to 599", f.Kind, f.Status)
+	case f.Shape != "" && !slices.Contains(RefusalShapes(), f.Shape):
+		return fmt.Errorf("ehrsim: fault %s: shape %q: want one of %v", f.Kind, f.Shape, RefusalShapes())
+	case slices.ContainsFunc(strings.FieldsFunc(f.On, func(r rune) bool { return r == ',' }), func(on string) bool { return !slices.Contains(doingAll, on) }):
+		return fmt.Errorf("ehrsim: fault %s: on %q: want some of %v", f.Kind, f.On, doingAll)
 	case f.Path != "" && f.Path[0] != '/':
 		return fmt.Errorf("ehrsim: fault %s: path %q must begin with a slash", f.Kind, f.Path)
 	}
@@ -222,12 +233,12 @@ func (b *faultBox) list() []Fault {
 }
 
 // strike decides which faults hit a request, and uses up their counts.
-func (b *faultBox) strike(target string) hits {
+func (b *faultBox) strike(rq *request) hits {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	struck := hits{}
 	for _, a := range b.active {
-		if !strings.HasPrefix(target, a.Path) {
+		if !a.meant(rq) {
 			continue
 		}
 		a.met++

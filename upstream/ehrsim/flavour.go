@@ -12,6 +12,8 @@ type flavour struct {
 	dialect Dialect
 	made    time.Time // when the data came to be
 	zone    *time.Location
+
+	hideSlots bool // appointments name no slot
 }
 
 // release is the fhirVersion of the CapabilityStatement.

@@ -201,3 +201,72 @@ func shared(t *testing.T, path string) string {
 	t.Skipf("the real data (%s) is not here", found)
 	return ""
 }
+
+// send sends a body and wants an answer of some kind.
+func (w *wire) send(method, path, media, body string, header ...string) answer {
+	w.t.Helper()
+	a, err := w.do(w.t.Context(), method, path, body, append([]string{"Content-Type", media}, header...)...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// post sends JSON.
+func (w *wire) post(path, body string, header ...string) answer {
+	w.t.Helper()
+	return w.send(http.MethodPost, path, "application/fhir+json", body, header...)
+}
+
+// cancelBy cancels by JSON Patch.
+func (w *wire) cancelBy(id string, header ...string) answer {
+	w.t.Helper()
+	return w.send(http.MethodPatch, "/Appointment/"+id, "application/json-patch+json", `[{"op":"replace","path":"/status","value":"cancelled"}]`, header...)
+}
+
+// params writes Parameters: name, value, name, value... as valueUri.
+func params(pairs ...string) string {
+	var parts []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		parts = append(parts, `{"name":"`+pairs[i]+`","valueUri":"`+pairs[i+1]+`"}`)
+	}
+	return `{"resourceType":"Parameters","parameter":[` + strings.Join(parts, ",") + `]}`
+}
+
+// built is an appointment that a client makes of a prefetched slot.
+func built(sl Slot, more string) string {
+	return `{"resourceType":"Appointment","status":"proposed","slot":[{"reference":"Slot/` + sl.ID + `"}],"start":"` + sl.Start.Format(time.RFC3339) +
+		`","end":"` + sl.End.Format(time.RFC3339) + `","participant":[{"actor":{"reference":"Patient/pat-1"},"status":"accepted"}]` + more + `}`
+}
+
+// open gives n free slots that have not begun.
+func (w *wire) open(n int) []Slot {
+	w.t.Helper()
+	var out []Slot
+	for _, sl := range w.srv.Slots("free") {
+		if sl.Start.After(w.srv.Now()) && len(out) < n {
+			out = append(out, sl)
+		}
+	}
+	if len(out) < n {
+		w.t.Fatalf("%d open slots of %d", len(out), n)
+	}
+	return out
+}
+
+// status of a slot.
+func (w *wire) status(slot string) string {
+	w.t.Helper()
+	sl, err := w.srv.Slot(slot)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sl.Status
+}
+
+// first is the one appointment in a Bundle.
+func first(t *testing.T, a answer) map[string]any {
+	t.Helper()
+	o, _ := dig(a.json(t), "entry", 0, "resource").(map[string]any)
+	return o
+}

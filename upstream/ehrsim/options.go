@@ -3,6 +3,7 @@ package ehrsim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,16 @@ const (
 	OffsetPaging Paging = "offset" // next carries _offset over the living result
 )
 
+// IfMatch is what a server makes of If-Match.
+type IfMatch string
+
+// The ways of treating If-Match.
+const (
+	IfMatchHeeded   IfMatch = "heeded"   // a stale one is refused with 412
+	IfMatchIgnored  IfMatch = "ignored"  // a stale one goes through
+	IfMatchRequired IfMatch = "required" // none is refused with 412 too
+)
+
 // Options say what EHR is simulated. The zero value, after [New] filled in the
 // defaults, is an Argonaut R4 server of twelve practitioners over 28 days.
 type Options struct {
@@ -60,6 +71,28 @@ type Options struct {
 	NoTimezone       bool // locations carry no timezone extension
 	LocalCodes       bool // visit types are coded in the EHR's own system only
 
+	HoldFor        time.Duration // argonaut: how long a hold lasts, by the simulated clock; default 5m
+	NoHold         bool          // argonaut: $hold is not there
+	NoExpires      bool          // argonaut: $hold does not tell when it ends
+	RenewHolds     bool          // argonaut: $hold of what is held already makes it last longer, in place of a refusal
+	Outcomes       bool          // argonaut: $hold and $book answer with an OperationOutcome beside the Appointment
+	MovesCancelled bool          // argonaut: $book cancels what cancelled-appt-id names, if it still stands
+	Refusal        string        // the shape, of [RefusalShapes], in which a taken slot is refused; default cancelled for argonaut, conflict for slots
+
+	StrictSlots    bool // slots: appointments need a free slot, which follows them; else the server books blindly, and slots are the client's business
+	NoTransactions bool // slots: POST [base] is not there
+	NoConditional  bool // If-None-Exist is not heeded
+	EmptyAnswers   bool // creates and updates answer without a body; slots, as Oracle's do
+
+	PatchIfMatch        IfMatch  // what PATCH makes of If-Match; PUT always heeds it. Default heeded
+	PatchFormats        []string // of "json", "xml" and "fhirpath"; default all
+	NoAppointmentSearch bool     // appointments are read by id alone
+
+	PatientRace     time.Duration // between looking for a known patient and adding one, so that parallel ones both add
+	PatientRequires []string      // members that a new Patient must have: "birthDate", "telecom"; else 422
+
+	KeepBodies bool // the history keeps bodies
+
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
 	RequireBearer string        // the token that requests must carry; empty: none
 
@@ -84,6 +117,12 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Paging, TokenPaging)
 	setDefault(&o.NoPrefetchStatus, 404)
 	setDefault(&o.TimeScale, 1)
+	setDefault(&o.HoldFor, 5*time.Minute)
+	setDefault(&o.PatchIfMatch, IfMatchHeeded)
+	if o.Dialect == Argonaut {
+		setDefault(&o.Refusal, "cancelled")
+	}
+	setDefault(&o.Refusal, "conflict")
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -115,6 +154,13 @@ func (o Options) Validate() error {
 	refuse(o.ErrorRate < 0 || o.ErrorRate > 1, "error rate %v: want 0 to 1", o.ErrorRate)
 	refuse(o.TimeScale <= 0, "time scale %v: want more than 0", o.TimeScale)
 	refuse(o.Latency < 0 || o.Jitter < 0 || o.MaxWindow < 0, "durations must not be negative")
+	refuse(o.HoldFor < 0 || o.PatientRace < 0, "durations must not be negative")
+	refuse(!slices.Contains(RefusalShapes(), o.Refusal), "refusal %q: want one of %v", o.Refusal, RefusalShapes())
+	refuse(o.PatchIfMatch != IfMatchHeeded && o.PatchIfMatch != IfMatchIgnored && o.PatchIfMatch != IfMatchRequired,
+		"patch if-match %q: want heeded, ignored or required", o.PatchIfMatch)
+	for _, format := range o.PatchFormats {
+		refuse(!slices.Contains(patchFormats, format), "patch format %q: want one of %v", format, patchFormats)
+	}
 	_, err := o.location()
 	refuse(err != nil, "zone %q is not known", o.Zone)
 	for _, f := range o.Faults {

@@ -80,7 +80,7 @@ func (s *Server) firstPage(st *store, rq *request, r *result) (object, error) {
 func (s *Server) nextPage(rq *request) (object, error) {
 	r := s.pages.get(rq.params.Get(pageToken))
 	if r == nil {
-		return nil, &failure{http.StatusGone, "not-found", "the search has expired"}
+		return nil, &failure{status: http.StatusGone, code: "not-found", text: "the search has expired"}
 	}
 	offset, err := whole(rq.params, pageOffset, 0)
 	if err != nil {

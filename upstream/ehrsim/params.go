@@ -3,6 +3,7 @@ package ehrsim
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // paramKind is a FHIR search parameter type.
@@ -11,7 +12,9 @@ type paramKind int
 const (
 	token paramKind = iota
 	refer
+	actor // a reference to its own type alone
 	text
+	date
 )
 
 // searchParam says where in the resource a parameter looks. A reference
@@ -54,6 +57,17 @@ var searchParams = map[string]map[string]searchParam{
 		"schedule": {refer, "schedule", "Schedule"}, "status": {token, "status", ""}, "specialty": {token, "specialty", ""},
 		"service-type": {token, "serviceType", ""}, "slot-type": {token, "serviceType", ""}, "appointment-type": {token, "appointmentType", ""},
 	},
+	"Appointment": {
+		"patient": {actor, "participant.actor", "Patient"}, "practitioner": {actor, "participant.actor", "Practitioner"},
+		"location": {actor, "participant.actor", "Location"}, "actor": {refer, "participant.actor", "Practitioner"},
+		"status": {token, "status", ""}, "slot": {refer, "slot", "Slot"}, "service-type": {token, "serviceType", ""},
+		"specialty": {token, "specialty", ""}, "date": {date, "start", ""},
+	},
+	"Patient": {
+		"name": {text, "name", ""}, "family": {text, "name.family", ""}, "given": {text, "name.given", ""},
+		"birthdate": {date, "birthDate", ""}, "gender": {token, "gender", ""}, "active": {token, "active", ""},
+	},
+	"Coverage": {"beneficiary": {refer, "beneficiary", "Patient"}},
 }
 
 // resultParams shape an answer and filter nothing.
@@ -85,6 +99,8 @@ func filterOf(typ string, params map[string][]string, skip ...string) (f filter,
 			p = searchParam{token, "id", ""}
 		case name == "identifier":
 			p = searchParam{token, "identifier", ""}
+		case name == "_lastUpdated":
+			p = searchParam{date, "meta.lastUpdated", ""}
 		case !ok:
 			unknown = append(unknown, name)
 			continue
@@ -116,11 +132,34 @@ func (p searchParam) matches(v any, want string) bool {
 		ref, _ := v.(object)
 		have := localRef(ref.str("reference"))
 		return have != "" && (have == localRef(want) || have == p.of+"/"+want || !strings.Contains(want, "/") && strings.HasSuffix(have, "/"+want))
+	case actor:
+		ref, _ := v.(object)
+		have := localRef(ref.str("reference"))
+		return have != "" && have == bareRefs(want, p.of)[0]
+	case date:
+		have, _ := v.(string)
+		return dateMatches(have, want)
 	case text:
 		return textMatches(v, strings.ToLower(want))
 	default:
 		return tokenMatches(v, want)
 	}
+}
+
+// dateMatches: what is there overlaps what is wanted, which may have a prefix.
+// Days are cut in UTC where they name no offset.
+func dateMatches(have, want string) bool {
+	prefix := "eq"
+	if len(want) > 2 && want[0] >= 'a' && want[0] <= 'z' {
+		prefix, want = want[:2], want[2:]
+	}
+	is, err1 := parseSpan(have, time.UTC)
+	sp, err2 := parseSpan(want, time.UTC)
+	lo, hi, ok := bounds(prefix, sp)
+	if err1 != nil || err2 != nil || !ok {
+		return false
+	}
+	return !is.from.Before(lo) && (hi.IsZero() || is.from.Before(hi))
 }
 
 // textMatches: any string within begins with what is wanted, as FHIR's string

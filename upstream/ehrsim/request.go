@@ -1,11 +1,13 @@
 package ehrsim
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +21,9 @@ type request struct {
 	http   *http.Request
 	base   string // "http://host:port/fhir"
 	path   string // below the base: "/Slot/$prefetch"
+	act    string // the interaction: read, search, find, prefetch, metadata, hold, book, create, update, patch, transaction; "": none
+	typ    string // the resource type in the path
+	id     string
 	params url.Values
 	body   []byte // as posted, at most one byte over maxBody
 	hits   hits
@@ -29,7 +34,72 @@ type request struct {
 func (s *Server) newRequest(r *http.Request, path string) *request {
 	rq := &request{srv: s, http: r, base: "http://" + r.Host + BasePath, path: strings.TrimSuffix(path, "/")}
 	rq.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody+1)) // half a body is refused when it is read
+	rq.act, rq.typ, rq.id = interaction(r.Method, strings.Split(strings.TrimPrefix(rq.path, "/"), "/"))
 	return rq
+}
+
+// interaction names what a method and a path below the base ask for.
+func interaction(method string, parts []string) (act, typ, id string) {
+	typ = parts[0]
+	last := parts[len(parts)-1]
+	reads := method == http.MethodGet
+	switch {
+	case !reads && method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch:
+		return method, typ, ""
+	case typ == "metadata" && reads:
+		return "metadata", "", ""
+	case len(parts) == 1 && typ == "" && method == http.MethodPost:
+		return "transaction", typ, ""
+	case len(parts) == 1 && reads, len(parts) == 2 && last == "_search" && method == http.MethodPost:
+		return "search", typ, ""
+	case len(parts) == 1 && method == http.MethodPost:
+		return "create", typ, ""
+	case len(parts) == 2 && (last == "$find" || last == "$prefetch") && (reads || method == http.MethodPost):
+		return last[1:], typ, ""
+	case (len(parts) == 2 || len(parts) == 3) && (last == "$hold" || last == "$book") && method == http.MethodPost:
+		if len(parts) == 3 {
+			id = parts[1]
+		}
+		return last[1:], typ, id
+	case len(parts) == 2 && !strings.HasPrefix(last, "$"):
+		return map[string]string{http.MethodGet: "read", http.MethodPut: "update", http.MethodPatch: "patch"}[method], typ, last
+	}
+	return "", typ, ""
+}
+
+// writes: it asks for a change.
+func (rq *request) writes() bool {
+	return slices.Contains([]string{"hold", "book", "create", "update", "patch", "transaction"}, rq.act)
+}
+
+// doing is the kind of interaction that a fault may be limited to, see Fault.On.
+func (rq *request) doing() string {
+	has := func(text string) bool { return bytes.Contains(rq.body, []byte(text)) }
+	switch rq.act + " " + rq.typ {
+	case "hold Appointment":
+		return "hold"
+	case "update Slot", "patch Slot":
+		if has("free") {
+			return "release"
+		}
+		return "hold"
+	case "book Appointment", "create Appointment":
+		return "book"
+	case "transaction ":
+		if has("cancelled") {
+			return "cancel"
+		}
+		return "book"
+	case "patch Appointment", "update Appointment":
+		return "cancel"
+	case "create Patient":
+		return "register"
+	case "create Coverage", "update Coverage":
+		return "coverage"
+	case "find Appointment", "prefetch Slot":
+		return "find"
+	}
+	return rq.act
 }
 
 // target is what faults are matched against: the path below the base, and the
@@ -52,36 +122,66 @@ func (rq *request) read() error {
 		return bad("the query cannot be read")
 	}
 	rq.params = params
-	if rq.http.Method != http.MethodPost {
-		return nil
-	}
 	if len(rq.body) > maxBody {
-		return &failure{http.StatusRequestEntityTooLarge, "too-long", "the body is too large"}
+		return &failure{status: http.StatusRequestEntityTooLarge, code: "too-long", text: "the body is too large"}
 	}
-	return rq.readBody(rq.body)
+	switch rq.act {
+	case "search", "find", "prefetch":
+		if rq.http.Method == http.MethodPost {
+			return rq.readBody(rq.body)
+		}
+	}
+	return nil
 }
 
-func (rq *request) readBody(data []byte) error {
-	media, _, err := mime.ParseMediaType(rq.http.Header.Get("Content-Type"))
-	if len(data) == 0 {
-		return nil
+// resource reads the body as one FHIR resource; none: an empty object.
+func (rq *request) resource() (object, error) {
+	if len(rq.body) == 0 {
+		return object{}, nil
 	}
+	media, err := rq.media()
 	if err != nil {
-		return &failure{http.StatusUnsupportedMediaType, "not-supported", "the body's content type is missing or wrong"}
+		return nil, err
 	}
 	var body object
 	switch {
-	case media == "application/x-www-form-urlencoded":
-		return rq.readForm(data)
 	case strings.HasSuffix(media, "json"):
-		body, err = readJSON(data)
+		body, err = readJSON(rq.body)
 	case strings.HasSuffix(media, "xml"):
-		body, err = readXML(data, rq.srv.opts.FHIR)
+		body, err = readXML(rq.body, rq.srv.opts.FHIR)
 	default:
-		return &failure{http.StatusUnsupportedMediaType, "not-supported", "the body's content type is not supported"}
+		return nil, errMedia
 	}
+	if err != nil || body.str("resourceType") == "" {
+		return nil, bad("the body cannot be read")
+	}
+	return body, nil
+}
+
+var errMedia = &failure{status: http.StatusUnsupportedMediaType, code: "not-supported", text: "the body's content type is missing or not supported"}
+
+func (rq *request) media() (string, error) {
+	media, _, err := mime.ParseMediaType(rq.http.Header.Get("Content-Type"))
 	if err != nil {
-		return bad("the body cannot be read")
+		return "", errMedia
+	}
+	return media, nil
+}
+
+func (rq *request) readBody(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	media, err := rq.media()
+	if err != nil {
+		return err
+	}
+	if media == "application/x-www-form-urlencoded" {
+		return rq.readForm(data)
+	}
+	body, err := rq.resource()
+	if err != nil {
+		return err
 	}
 	return rq.readParameters(body)
 }
@@ -97,7 +197,7 @@ func (rq *request) readForm(data []byte) error {
 	return nil
 }
 
-var errNotParameters = &failure{http.StatusUnprocessableEntity, "structure", "the body must be a Parameters resource"}
+var errNotParameters = &failure{status: http.StatusUnprocessableEntity, code: "structure", text: "the body must be a Parameters resource"}
 
 func (rq *request) readParameters(body object) error {
 	if body.str("resourceType") != "Parameters" {
@@ -183,7 +283,7 @@ func (s *Server) checkWindow(from, to time.Time) error {
 		return nil
 	}
 	if from.IsZero() || to.IsZero() || to.Sub(from) > limit {
-		return &failure{http.StatusBadRequest, "too-costly", "the period asked for is too long"}
+		return &failure{status: http.StatusBadRequest, code: "too-costly", text: "the period asked for is too long"}
 	}
 	return nil
 }

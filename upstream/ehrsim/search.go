@@ -1,7 +1,6 @@
 package ehrsim
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -20,9 +19,12 @@ func (s *Server) search(rq *request, typ string) (object, error) {
 	var rows []row
 	var unknown []string
 	var err error
-	if typ == "Slot" {
+	switch typ {
+	case "Slot":
 		rows, unknown, err = s.slotRows(st, rq.params)
-	} else {
+	case "Appointment":
+		rows, unknown, err = s.appointmentRows(st, rq)
+	default:
 		rows, unknown = directoryRows(st, typ, rq.params)
 	}
 	if err != nil {
@@ -147,7 +149,7 @@ func whole(params url.Values, name string, missing int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return 0, &failure{http.StatusBadRequest, "invalid", name + " is not a whole number"}
+		return 0, bad(name + " is not a whole number")
 	}
 	return n, nil
 }

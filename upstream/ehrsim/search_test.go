@@ -157,7 +157,7 @@ func TestWrongRequestsAreRefusedAsAnOperationOutcome(t *testing.T) {
 		do   func() (answer, error)
 		want int
 	}{
-		"unknown type":             {get("/Patient"), 404},
+		"unknown type":             {get("/Medication"), 404},
 		"unknown id":               {get("/Practitioner/nobody"), 404},
 		"unknown operation":        {get("/Slot/$frob"), 404},
 		"appointments are not yet": {get("/Appointment/1"), 404},

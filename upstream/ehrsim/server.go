@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ type Server struct {
 	faults  *faultBox
 	log     *history
 	pages   *pageBox
+	stale   staleBox
 
 	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
 	store *store
@@ -49,7 +51,8 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("ehrsim: zone: %w", err)
 	}
 	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), stopping: make(chan struct{})}
-	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone}
+	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot}
+	s.stale.clear()
 	s.store, err = s.build()
 	return s, err
 }
@@ -62,6 +65,7 @@ func (s *Server) build() (*store, error) {
 	} else if err := generate(s.opts, s.flavour, st); err != nil {
 		return nil, err
 	}
+	seedPatientsInto(st, s.flavour)
 	st.link()
 	st.roll(s.clock.now())
 	return st, nil
@@ -73,6 +77,7 @@ func (s *Server) data() *store {
 	st := s.store
 	s.mu.RUnlock()
 	st.roll(s.clock.now())
+	s.lapse(st)
 	return st
 }
 
@@ -149,19 +154,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rq := s.newRequest(r, path)
-	rq.hits = s.faults.strike(rq.target())
+	rq.hits = s.faults.strike(rq)
 	done := s.log.begin(r, rq, s.clock.now())
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() { done(sw.status) }()
 	if s.spoilBefore(sw, rq) {
 		return
 	}
-	body, err := s.answer(rq)
+	a, err := s.answer(rq)
+	if s.spoilAfter(sw, rq) {
+		return
+	}
 	if err != nil {
 		s.fail(sw, rq, err)
 		return
 	}
-	s.write(sw, r, http.StatusOK, spoilContent(body, rq), rq.hits)
+	a.body = spoilContent(a.body, rq)
+	s.send(sw, rq, a)
 }
 
 // statusWriter remembers the status for the history.
@@ -179,12 +188,12 @@ func (w *statusWriter) WriteHeader(status int) {
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // answer checks the caller and routes.
-func (s *Server) answer(rq *request) (object, error) {
+func (s *Server) answer(rq *request) (reply, error) {
 	if want := s.opts.RequireBearer; want != "" && rq.path != "/metadata" && rq.http.Header.Get("Authorization") != "Bearer "+want {
-		return nil, &failure{http.StatusUnauthorized, "login", "authorization is required"}
+		return reply{}, &failure{status: http.StatusUnauthorized, code: "login", text: "authorization is required"}
 	}
 	if err := rq.read(); err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	return s.route(rq)
 }
@@ -192,53 +201,96 @@ func (s *Server) answer(rq *request) (object, error) {
 func (s *Server) fail(w http.ResponseWriter, rq *request, err error) {
 	var f *failure
 	if !errors.As(err, &f) {
-		f = &failure{http.StatusInternalServerError, "exception", "internal error"}
+		f = &failure{status: http.StatusInternalServerError, code: "exception", text: "internal error"}
+	}
+	if f.taken {
+		s.refuse(w, rq, s.opts.Refusal, f.about)
+		return
 	}
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	s.write(w, rq.http, f.status, outcome("error", f.code, f.text), rq.hits)
+	body := f.outcome
+	if body == nil {
+		body = outcome("error", f.code, f.text)
+	}
+	s.send(w, rq, reply{status: f.status, body: body})
 }
 
-// route finds what is asked for by method and path.
-func (s *Server) route(rq *request) (object, error) {
-	method := rq.http.Method
-	parts := strings.Split(strings.TrimPrefix(rq.path, "/"), "/")
-	read := method == http.MethodGet
-	if !read && method != http.MethodPost {
-		return nil, &failure{http.StatusMethodNotAllowed, "not-supported", "method " + method + " is not supported"}
+// route finds what is asked for.
+func (s *Server) route(rq *request) (reply, error) {
+	switch serve := s.handlers()[rq.act+" "+rq.typ]; {
+	case rq.typ == "" && rq.act == "search" && rq.params.Has(pageToken):
+		return plain(s.nextPage(rq))
+	case rq.act == "metadata":
+		return plain(s.capability(rq), nil)
+	case serve != nil:
+		return serve(rq)
+	case searchParams[rq.typ] == nil && rq.typ != "":
+		return reply{}, notFound("resource type " + rq.typ + " is not supported")
+	case rq.act == "search" && rq.typ != "Coverage":
+		return plain(s.searched(rq))
+	case rq.act == "read":
+		return s.readOne(rq.typ, rq.id)
+	case slices.Contains([]string{"", "hold", "book", "find", "prefetch"}, rq.act):
+		return reply{}, notFound("nothing is served at " + rq.path)
 	}
-	typ := parts[0]
-	switch {
-	case rq.path == "" && read && rq.params.Has(pageToken):
-		return s.nextPage(rq)
-	case rq.path == "/metadata" && read:
-		return s.capability(rq), nil
-	case rq.path == "/Slot/$prefetch" && s.opts.Dialect == Argonaut:
-		return s.prefetch(rq)
-	case rq.path == "/Appointment/$find" && s.opts.Dialect == Argonaut:
-		return s.find(rq)
-	case searchParams[typ] == nil:
-		return nil, notFound("resource type " + typ + " is not supported")
-	case len(parts) == 1 && read, len(parts) == 2 && parts[1] == "_search":
-		return s.search(rq, typ)
-	case len(parts) == 2 && read && !strings.HasPrefix(parts[1], "$"):
-		return s.readOne(typ, parts[1])
-	}
-	return nil, notFound("nothing is served at " + rq.path)
+	return reply{}, &failure{status: http.StatusMethodNotAllowed, code: "not-supported", text: "method " + rq.http.Method + " is not supported at " + rq.path}
 }
 
-func (s *Server) readOne(typ, id string) (object, error) {
+// handler serves one interaction.
+type handler func(*request) (reply, error)
+
+// handlers are the interactions besides reading and searching, by the dialect.
+func (s *Server) handlers() map[string]handler {
+	all := map[string]handler{
+		"create Patient": s.createPatient, "create Coverage": s.writeCoverage, "update Coverage": s.writeCoverage,
+		"patch Appointment": s.patchAppointment,
+	}
+	if s.opts.Dialect == Argonaut {
+		all["prefetch Slot"], all["find Appointment"] = s.prefetch, s.find
+		if !s.opts.NoHold {
+			all["hold Appointment"] = s.hold
+		}
+		all["book Appointment"] = s.book
+		return all
+	}
+	all["patch Slot"], all["update Slot"] = s.patchSlotResource, s.putSlotResource
+	all["create Appointment"], all["update Appointment"] = s.createAppointment, s.putAppointmentResource
+	if !s.opts.NoTransactions {
+		all["transaction "] = s.transaction
+	}
+	return all
+}
+
+func (s *Server) readOne(typ, id string) (reply, error) {
 	st := s.data()
 	st.mu.RLock()
 	defer st.mu.RUnlock()
-	if sl := st.slots[id]; sl != nil && typ == "Slot" {
-		return s.flavour.slot(sl), nil
+	if o := s.resourceOf(st, typ, id); o != nil {
+		return reply{status: http.StatusOK, body: o, tagged: o}, nil
 	}
-	if o := st.get(typ, id); o != nil {
-		return o, nil
+	return reply{}, notFound(typ + "/" + id + " is not known")
+}
+
+// resourceOf finds any resource by its id; nil. The caller holds the lock.
+func (s *Server) resourceOf(st *store, typ, id string) object {
+	switch typ {
+	case "Slot":
+		if sl := st.slots[id]; sl != nil {
+			return s.flavour.slot(sl)
+		}
+		return nil
+	case "Appointment":
+		if a := st.appts[id]; a != nil {
+			return s.flavour.appointment(a)
+		}
+		if sl := st.offered(id); sl != nil && sl.status == "free" && s.opts.Dialect == Argonaut {
+			return s.offer(st, sl, nil)
+		}
+		return nil
 	}
-	return nil, notFound(typ + "/" + id + " is not known")
+	return st.get(typ, id)
 }
 
 // capability is the CapabilityStatement, whose shape each version has its own.

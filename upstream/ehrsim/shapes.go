@@ -25,7 +25,9 @@ var listsOf = map[string][]string{
 	"HealthcareService": words("type location coverageArea"),
 	"Schedule":          words("actor"),
 	"Appointment":       words("slot participant.type reason indication reasonCode reasonReference supportingInformation basedOn"),
-	"Patient":           words("name address link"),
+	"Patient":           words("name address link generalPractitioner contact.relationship"),
+	"RelatedPerson":     words("name address"),
+	"Coverage":          words("payor class contract costToBeneficiary"),
 }
 
 // listsOfR4 repeat in R4 and not in STU3.
@@ -57,6 +59,9 @@ var (
 		"HealthcareService": words("identifier active providedBy category type specialty location name comment extraDetails photo telecom coverageArea serviceProvisionCode eligibility eligibilityNote programName program characteristic communication referralMethod appointmentRequired availableTime notAvailable availabilityExceptions endpoint"),
 		"Schedule":          words("identifier active serviceCategory serviceType specialty actor planningHorizon comment"),
 		"Slot":              words("identifier serviceCategory serviceType specialty appointmentType schedule status start end overbooked comment"),
+		"Patient":           words("identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address maritalStatus multipleBirthBoolean multipleBirthInteger photo contact animal communication generalPractitioner managingOrganization link"),
+		"RelatedPerson":     words("identifier active patient relationship name telecom gender birthDate address photo period communication"),
+		"Coverage":          words("identifier status type policyHolder subscriber subscriberId beneficiary dependent relationship period payor grouping class order network costToBeneficiary subrogation contract"),
 		"Appointment":       words("identifier status cancelationReason serviceCategory serviceType specialty appointmentType reason reasonCode indication reasonReference priority description supportingInformation start end minutesDuration slot created comment patientInstruction incomingReferral basedOn participant requestedPeriod"),
 	}
 )

@@ -20,7 +20,7 @@ func (s *Server) slotRows(st *store, params url.Values) ([]row, []string, error)
 		}
 	}
 	keep := quickFilter(st, params)
-	rest, unknown := filterOf("Slot", params, "start", "status", "schedule", "schedule.actor")
+	rest, unknown := filterOf("Slot", params, "start", "status", "schedule", "schedule.actor", "_lastUpdated")
 	var rows []row
 	for _, sl := range st.between(from, to, keep) {
 		if len(rest) == 0 || rest.keeps(s.flavour.slot(sl)) {
@@ -44,6 +44,9 @@ func quickFilter(st *store, params url.Values) func(*slot) bool {
 	for _, v := range params["schedule.actor"] {
 		wanted := strings.Split(v, ",")
 		tests = append(tests, func(sl *slot) bool { return st.reach[localRef(sl.schedule)].hasAny(wanted) })
+	}
+	for _, v := range params["_lastUpdated"] {
+		tests = append(tests, func(sl *slot) bool { return dateMatches(sl.updated.Format(time.RFC3339Nano), v) })
 	}
 	return func(sl *slot) bool {
 		for _, ok := range tests {

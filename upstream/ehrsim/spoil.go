@@ -20,8 +20,11 @@ func (s *Server) spoilBefore(w http.ResponseWriter, rq *request) bool {
 		kind FaultKind
 		do   func(http.ResponseWriter, *request, Fault)
 	}{
+		{FaultCommitLate, s.commitLate},
+		{FaultLost, s.hangUp},
 		{FaultHang, s.hang},
 		{FaultReset, reset},
+		{FaultRefuse, s.spoilRefuse},
 		{FaultStatus, s.spoilStatus},
 		{FaultThrottle, s.throttle},
 		{FaultThrottleText, s.throttle},
@@ -64,10 +67,11 @@ func (s *Server) hang(w http.ResponseWriter, rq *request, f Fault) {
 
 // reset closes the connection with a TCP reset where it can.
 func reset(w http.ResponseWriter, _ *request, _ Fault) {
-	conn, _, err := http.NewResponseController(w).Hijack()
+	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
+	_ = buffered.Flush() // what was written of an answer; the client may be gone
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}

@@ -18,9 +18,10 @@ type slot struct {
 	version      int
 	updated      time.Time
 
-	cal   *calendar // of a generated slot
-	visit int       // which of the calendar's visit types
-	raw   object    // of a loaded slot: the resource as it came
+	cal     *calendar // of a generated slot
+	visit   int       // which of the calendar's visit types
+	raw     object    // of a loaded slot: the resource as it came
+	written bool      // its status was put there by a client over FHIR
 }
 
 func compareSlots(a, b *slot) int {
@@ -37,7 +38,7 @@ type shelf struct {
 }
 
 // store is all that the server knows. Order of work: build, then link, then
-// serve; after that only slots and schedules change.
+// serve; after that slots, schedules, patients and the ledger change.
 type store struct {
 	seed uint64
 	days int
@@ -49,14 +50,15 @@ type store struct {
 	calendars []*calendar
 	rolled    time.Time // when the next roll is due
 	reach     map[string]*reach
+	ledger
 }
 
 func newStore(o Options) *store {
-	return &store{seed: o.Seed, days: o.Days, shelves: map[string]*shelf{}, slots: map[string]*slot{}}
+	return &store{seed: o.Seed, days: o.Days, shelves: map[string]*shelf{}, slots: map[string]*slot{}, ledger: newLedger(o)}
 }
 
-// add puts a resource on its shelf; one of the same id is replaced. Only while
-// the store is being built.
+// add puts a resource on its shelf; one of the same id is replaced. While the
+// store is being built, or by a tx.
 func (st *store) add(o object) {
 	typ, id := o.str("resourceType"), o.str("id")
 	sh := st.shelves[typ]
@@ -162,6 +164,12 @@ func (st *store) between(from, to time.Time, keep func(*slot) bool) []*slot {
 // insert puts a slot into the book, in place of the one of the same id.
 // The caller holds the lock.
 func (st *store) insert(s *slot) {
+	if old := st.slots[s.id]; old != nil && compareSlots(old, s) == 0 {
+		if at, found := slices.BinarySearchFunc(st.book, s, compareSlots); found {
+			st.slots[s.id], st.book[at] = s, s
+			return
+		}
+	}
 	st.remove(s.id)
 	st.slots[s.id] = s
 	at, _ := slices.BinarySearchFunc(st.book, s, compareSlots)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,6 +108,17 @@ func (o object) with(name string, value any, after string) object {
 	out = append(out, member{})
 	copy(out[at+1:], out[at:])
 	out[at] = member{name, value}
+	return out
+}
+
+// without gives a copy that lacks some members.
+func (o object) without(names ...string) object {
+	out := make(object, 0, len(o))
+	for _, m := range o {
+		if !slices.Contains(names, m.name) {
+			out = append(out, m)
+		}
+	}
 	return out
 }
 
