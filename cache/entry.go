@@ -19,6 +19,7 @@ import (
 //	c  check (JSON)
 //	d  names of directory records that changed (see packTexts)
 //	s  1: the status changed
+//	m  ids of slots whose claim, fence or generation changed (see packTexts)
 type entry struct {
 	seq     uint64
 	nonce   string
@@ -28,6 +29,7 @@ type entry struct {
 	check   *scheduling.Check
 	records []string
 	status  bool
+	marks   []string
 }
 
 func readEntry(m redis.XMessage) (entry, error) {
@@ -56,7 +58,10 @@ func readEntry(m redis.XMessage) (entry, error) {
 		check := told.domain()
 		e.check = &check
 	}
-	e.records, err = readTextList(text("d"))
+	if e.records, err = readTextList(text("d")); err != nil {
+		return entry{}, err
+	}
+	e.marks, err = readTextList(text("m"))
 	return e, err
 }
 

@@ -112,7 +112,7 @@ func (f *follower) apply(ctx context.Context, t *tracked, entries []entry) error
 }
 
 func isEmpty(c scheduling.Change) bool {
-	return len(c.Windows) == 0 && c.Check == nil && c.Directory == nil && c.Status == nil && len(c.Generations) == 0
+	return len(c.Windows) == 0 && c.Check == nil && c.Directory == nil && c.Status == nil && len(c.Generations) == 0 && len(c.Marks) == 0
 }
 
 func (f *follower) hand(call func(Sink)) {
@@ -125,7 +125,7 @@ func (f *follower) hand(call func(Sink)) {
 func (f *follower) gather(ctx context.Context, t *tracked, entries []entry) (scheduling.Change, error) {
 	latest := map[scheduling.WindowKey]entry{}
 	var order []scheduling.WindowKey
-	names := map[string]bool{}
+	names, marked := map[string]bool{}, map[string]bool{}
 	status := false
 	for _, e := range entries {
 		for _, key := range e.windows {
@@ -137,6 +137,9 @@ func (f *follower) gather(ctx context.Context, t *tracked, entries []entry) (sch
 		for _, name := range e.records {
 			names[name] = true
 		}
+		for _, slot := range e.marks {
+			marked[slot] = true
+		}
 		status = status || e.status
 	}
 	var change scheduling.Change
@@ -145,6 +148,9 @@ func (f *follower) gather(ctx context.Context, t *tracked, entries []entry) (sch
 		return change, err
 	}
 	if change.Directory, err = f.records(ctx, t, names); err != nil {
+		return change, err
+	}
+	if change.Marks, change.Generations, err = f.marks(ctx, t, marked); err != nil {
 		return change, err
 	}
 	if status {

@@ -16,9 +16,11 @@ type keys struct{ prefix string }
 //	<prefix>:epoch          STRING  random; absent: the store was emptied
 //	<prefix>:secret:<name>  STRING  32 random bytes shared by all gateways
 //	<prefix>:wake           channel; a message is the id of a source whose feed has news
+//	<prefix>:vault          HASH    id of a sealing key -> its fingerprint and until when it is in use
 func (k keys) epoch() string             { return k.prefix + ":epoch" }
 func (k keys) secret(name string) string { return k.prefix + ":secret:" + name }
 func (k keys) wake() string              { return k.prefix + ":wake" }
+func (k keys) vault() string             { return k.prefix + ":vault" }
 
 // sourceKeys builds the keys of one source.
 type sourceKeys struct{ tag string }
@@ -38,8 +40,19 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	dirheads        HASH    kind/id -> digest of the record
 //	status          STRING  scheduling.Status (JSON)
 //	generations     HASH    slot id -> how often offers of it were used up
-//	feed            STREAM  id <seq>-0; fields n, f, a, w, c, d, s (see entry)
+//	feed            STREAM  id <seq>-0; fields n, f, a, w, c, d, s, m (see entry)
 //	lease           STRING  token of the worker that has the source, with a lifetime
+//	books           STRING  name of this life of the books; absent: they are lost, or never began
+//	entry:<id>      HASH    an entry: v version, e the record (JSON), p what tells of a person (sealed),
+//	                        n nonce of the latest save, i digests of its patients, u 1: used up
+//	claims          HASH    slot id -> the offer whose entry has it
+//	fences          HASH    slot id -> number of the latest fetch when its claim ended
+//	ends            ZSET    slot id -> when its claim and fence may be forgotten (ms since 1970)
+//	wakes           ZSET    entry -> when it is due (ms since 1970)
+//	unsettled       SET     entries in doubt
+//	patients        ZSET    <digest of principal and patient>/<entry>, all of score 0
+//	forget          ZSET    entry -> when its patients are to be forgotten (ms since 1970)
+//	settling        STRING  token of the gateway that settles, with a lifetime
 //
 // Fields of meta: life names this life of the source; base and fetch are the
 // first and the latest number that Begin gave in it; seq and nonce are those of
@@ -58,7 +71,33 @@ func (k sourceKeys) generations() string { return k.tag + "generations" }
 func (k sourceKeys) feed() string        { return k.tag + "feed" }
 func (k sourceKeys) lease() string       { return k.tag + "lease" }
 
+// The keys of the books.
+func (k sourceKeys) books() string          { return k.tag + "books" }
+func (k sourceKeys) entry(id string) string { return k.tag + "entry:" + id }
+func (k sourceKeys) claims() string         { return k.tag + "claims" }
+func (k sourceKeys) fences() string         { return k.tag + "fences" }
+func (k sourceKeys) ends() string           { return k.tag + "ends" }
+func (k sourceKeys) wakes() string          { return k.tag + "wakes" }
+func (k sourceKeys) unsettled() string      { return k.tag + "unsettled" }
+func (k sourceKeys) patients() string       { return k.tag + "patients" }
+func (k sourceKeys) forget() string         { return k.tag + "forget" }
+func (k sourceKeys) settling() string       { return k.tag + "settling" }
+
 func (k sourceKeys) windows(day scheduling.Day) string { return k.tag + "windows:" + dayText(day) }
 func (k sourceKeys) heads(day scheduling.Day) string   { return k.tag + "heads:" + dayText(day) }
 
 func dayText(day scheduling.Day) string { return strconv.Itoa(int(day)) }
+
+// principalKeys builds the keys of one principal.
+//
+//	holds         ZSET  offer -> when it is counted no longer (ms since 1970)
+//	key:<digest>  HASH  an Idempotency-Key: d digest of the request, o its offer, t token of who runs it,
+//	                    u until when (ms since 1970), a the answer (sealed) once there is one
+type principalKeys struct{ tag string }
+
+func (k keys) principal(name string) principalKeys {
+	return principalKeys{k.prefix + ":{p:" + name + "}:"}
+}
+
+func (k principalKeys) holds() string            { return k.tag + "holds" }
+func (k principalKeys) key(digest string) string { return k.tag + "key:" + digest }

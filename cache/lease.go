@@ -19,10 +19,14 @@ type lease struct {
 // Lease gives the source to one worker for ttl. ok is false, without an error,
 // when another has it.
 func (s *Store) Lease(ctx context.Context, source scheduling.SourceID, ttl time.Duration) (scheduling.Lease, bool, error) {
+	return s.leaseOf(ctx, s.keys.source(source).lease(), ttl)
+}
+
+func (s *Store) leaseOf(ctx context.Context, key string, ttl time.Duration) (scheduling.Lease, bool, error) {
 	if ttl < time.Millisecond {
 		return nil, false, s.fault(fmt.Errorf("cache: a lease of %v is too short", ttl))
 	}
-	l := &lease{store: s, key: s.keys.source(source).lease(), token: nonce(), ttl: ttl}
+	l := &lease{store: s, key: key, token: nonce(), ttl: ttl}
 	n, err := s.run(ctx, s.scripts.lease, []string{l.key}, l.token, ttl.Milliseconds()).Int()
 	if err != nil {
 		return nil, false, s.fault(err)

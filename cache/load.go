@@ -31,7 +31,7 @@ func (f *follower) load(ctx context.Context, t *tracked) (bool, error) {
 		return false, fmt.Errorf("load: %w", err)
 	}
 	if t.handed && t.life != "" && t.life != l.pos.life && !l.snap.Loaded {
-		return false, f.wait(t, l.snap.Status)
+		return false, f.wait(t, l.snap)
 	}
 	if err := l.rest(ctx); err != nil {
 		return false, fmt.Errorf("load: %w", err)
@@ -47,8 +47,9 @@ func (f *follower) load(ctx context.Context, t *tracked) (bool, error) {
 }
 
 // wait keeps what the sink has, and passes on what the workers say of their
-// progress.
-func (f *follower) wait(t *tracked, status scheduling.Status) error {
+// progress, and which slots are claimed meanwhile.
+func (f *follower) wait(t *tracked, snap scheduling.Snapshot) error {
+	status := snap.Status
 	if !t.waiting {
 		f.store.log.Warn("Redis lost a source; its offers stay as they are until a worker has filled it again", "source", t.id)
 	}
@@ -56,6 +57,11 @@ func (f *follower) wait(t *tracked, status scheduling.Status) error {
 	if status.Source != "" && !reflect.DeepEqual(status, t.status) {
 		t.status = status
 		f.hand(func(sink Sink) { sink.Apply(t.id, scheduling.Change{Status: &status}) })
+	}
+	if len(snap.Marks) > 0 || len(snap.Generations) > 0 {
+		f.hand(func(sink Sink) {
+			sink.Apply(t.id, scheduling.Change{Marks: snap.Marks, Generations: snap.Generations})
+		})
 	}
 	return nil
 }
@@ -105,7 +111,7 @@ func (l *loading) base(ctx context.Context) error {
 		l.snap.Status, _ = l.f.readStatus(l.t, status.Val())
 	}
 	l.snap.Loaded = !l.snap.Status.Loaded.IsZero()
-	return nil
+	return l.marks(ctx)
 }
 
 // rest reads directory and windows, and makes sure that it was all one life.

@@ -15,6 +15,8 @@ type metrics struct {
 	changes  *prometheus.CounterVec   // source
 	behind   *prometheus.GaugeVec     // source
 	damaged  *prometheus.CounterVec   // source, what
+	saves    *prometheus.CounterVec   // source, result
+	asserted *prometheus.CounterVec   // source
 	replans  prometheus.Counter
 	contacts prometheus.Gauge
 }
@@ -24,11 +26,13 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "slotgate", Subsystem: "cache", Name: name, Help: help}, labels)
 	}
 	return &metrics{
-		windows: counter("windows_total", "Windows handed over by prefetch, by result: written, removed, unchanged, refused or outside.", "source", "result"),
-		errors:  counter("redis_errors_total", "Calls to Redis that failed, by kind: away, lost, internal.", "kind"),
-		reloads: counter("feed_reloads_total", "Times a follower loaded a source whole, by reason.", "source", "reason"),
-		changes: counter("feed_changes_total", "Entries of the feed that a follower applied.", "source"),
-		damaged: counter("damaged_total", "Records in Redis that could not be read, by what they are.", "source", "what"),
+		windows:  counter("windows_total", "Windows handed over by prefetch, by result: written, removed, unchanged, refused or outside.", "source", "result"),
+		errors:   counter("redis_errors_total", "Calls to Redis that failed, by kind: away, lost, internal.", "kind"),
+		reloads:  counter("feed_reloads_total", "Times a follower loaded a source whole, by reason.", "source", "reason"),
+		changes:  counter("feed_changes_total", "Entries of the feed that a follower applied.", "source"),
+		damaged:  counter("damaged_total", "Records in Redis that could not be read, by what they are.", "source", "what"),
+		saves:    counter("entry_saves_total", "Changes of entries, by result: saved, stale, taken, expired, lost or failed.", "source", "result"),
+		asserted: counter("entries_asserted_total", "Entries that Redis had lost and that were put back from memory.", "source"),
 		scripts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "slotgate", Subsystem: "cache", Name: "script_seconds",
 			Help:    "Duration of Lua scripts as the caller sees it.",
@@ -57,6 +61,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.windows, m.scripts, m.errors, m.reloads, m.changes, m.behind, m.damaged, m.replans, m.contacts,
+		m.saves, m.asserted,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

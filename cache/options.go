@@ -43,6 +43,16 @@ type Options struct {
 	// PoolSize is the number of connections to each node. Default 16.
 	PoolSize int `yaml:"pool_size"`
 
+	// WaitReplicas is how many replicas must have an intent before an EHR is
+	// called. Default 0: nobody is waited for, and a failover may lose what was
+	// saved in its last second.
+	WaitReplicas int `yaml:"wait_replicas"`
+	// WaitTimeout is how long they are waited for. Default 1s.
+	WaitTimeout time.Duration `yaml:"wait_timeout"`
+	// KeepPatients is how long after an appointment's end its entry still names
+	// its patients. The entry itself stays for ever. Default 720h.
+	KeepPatients time.Duration `yaml:"keep_patients"`
+
 	// Batch is the largest number of windows or records that one script writes.
 	// Redis serves nobody else meanwhile: 500 take about a millisecond. Default 500.
 	Batch int `yaml:"batch"`
@@ -63,6 +73,8 @@ func (o *Options) SetDefaults() {
 	fill(&o.ReadTimeout, 5*time.Second)
 	fill(&o.WriteTimeout, 5*time.Second)
 	fill(&o.PoolSize, 16)
+	fill(&o.WaitTimeout, time.Second)
+	fill(&o.KeepPatients, 30*24*time.Hour)
 	fill(&o.Batch, 500)
 	fill(&o.FeedLength, 1000)
 	fill(&o.FeedPoll, time.Second)
@@ -124,16 +136,21 @@ func (o *Options) limits() []error {
 		{"read_timeout", o.ReadTimeout},
 		{"write_timeout", o.WriteTimeout},
 		{"feed_poll", o.FeedPoll},
+		{"wait_timeout", o.WaitTimeout},
 	} {
 		if d.value < 10*time.Millisecond || d.value > 10*time.Minute {
 			errs = append(errs, config.At(d.field, "must be from 10ms to 10m"))
 		}
+	}
+	if o.KeepPatients < time.Hour || o.KeepPatients > 20*365*24*time.Hour {
+		errs = append(errs, config.At("keep_patients", "must be from 1h to 175200h"))
 	}
 	for _, n := range []struct {
 		field           string
 		value, min, max int
 	}{
 		{"pool_size", o.PoolSize, 1, 10_000},
+		{"wait_replicas", o.WaitReplicas, 0, 100},
 		{"batch", o.Batch, 1, 10_000},
 		{"feed_length", o.FeedLength, 1, 1_000_000},
 		{"feed_workers", o.FeedWorkers, 1, 1_000},

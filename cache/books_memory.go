@@ -1,0 +1,150 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"slotgate/scheduling"
+)
+
+// How long a settled entry is remembered, far longer than what a failover
+// loses; and how often Run looks whether Redis still has what we know.
+const (
+	rememberFor = time.Minute
+	assertEvery = time.Second
+)
+
+// memory is what this process saved and may have to put back.
+type memory struct {
+	mu   sync.Mutex
+	kept map[string]kept // by id of the entry
+}
+
+// kept is one of them. Its text is sealed as it was in Redis.
+type kept struct {
+	save    save
+	claims  bool
+	settled bool
+	at      time.Time // when it was saved, by our clock
+}
+
+func (m *memory) put(e scheduling.Entry, s save, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.kept[e.ID]; ok && known.save.rec.version > e.Version {
+		return
+	}
+	settled := !e.State.InFlight() && e.State != scheduling.EntryHeld && !isUnsettled(e)
+	m.kept[e.ID] = kept{save: s, claims: e.State.Claims(), settled: settled, at: now}
+}
+
+// drop forgets it, unless it was saved anew meanwhile.
+func (m *memory) drop(k kept) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept[k.save.rec.id].save.nonce == k.save.nonce {
+		delete(m.kept, k.save.rec.id)
+	}
+}
+
+func (m *memory) all() []kept {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]kept, 0, len(m.kept))
+	for _, k := range m.kept {
+		all = append(all, k)
+	}
+	return all
+}
+
+// Run puts back what Redis loses, until ctx ends; it gives the error of ctx.
+func (b *Books) Run(ctx context.Context) error {
+	tick := time.NewTicker(assertEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if n, err := b.Reassert(ctx); err != nil && ctx.Err() == nil {
+				b.store.log.Debug("what Redis has of our entries cannot be read now", "error", err)
+			} else if n > 0 {
+				b.store.log.Warn("Redis had lost entries, which were put back", "entries", n)
+			}
+		}
+	}
+}
+
+// assertAtOnce is how many entries are compared in one pipeline.
+const assertAtOnce = 256
+
+// Reassert compares what this process saved and remembers with what Redis has,
+// and puts back what is older there, or absent: the highest version wins. It
+// tells how many those were.
+func (b *Books) Reassert(ctx context.Context) (restored int, err error) {
+	for rest := b.memory.all(); len(rest) > 0; {
+		part := rest[:min(assertAtOnce, len(rest))]
+		rest = rest[len(part):]
+		pipe := b.store.client.Pipeline()
+		asked := make([]*redis.SliceCmd, len(part))
+		for i, k := range part {
+			asked[i] = pipe.HMGet(ctx, b.store.keys.source(k.save.rec.source).entry(k.save.rec.id), "v", "n")
+		}
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			return restored, b.store.fault(err)
+		}
+		for i, k := range part {
+			done, err := b.compare(ctx, k, textAt(asked[i].Val(), 0), textAt(asked[i].Val(), 1))
+			if err != nil {
+				return restored, b.store.fault(err)
+			}
+			if done {
+				restored++
+			}
+		}
+	}
+	return restored, nil
+}
+
+// compare looks at one entry that has this version and nonce in Redis.
+func (b *Books) compare(ctx context.Context, k kept, version, nonce string) (restored bool, err error) {
+	stored, _ := strconv.ParseUint(version, 10, 64)
+	ours := k.save.rec.version
+	switch {
+	case stored > ours, stored == ours && nonce != k.save.nonce:
+		// Another one changed it, and is the one to remember it.
+		b.memory.drop(k)
+		return false, nil
+	case stored == ours:
+		if k.settled && time.Since(k.at) > rememberFor {
+			b.memory.drop(k)
+		}
+		return false, nil
+	}
+	b.sealing.forget()
+	answer, err := b.run(ctx, k.again())
+	if err != nil || answer != saveDone {
+		return false, err
+	}
+	b.store.metrics.asserted.WithLabelValues(string(k.save.rec.source)).Inc()
+	return true, nil
+}
+
+// again is the save that puts the entry back. Its wake comes when it would have.
+func (k kept) again() save {
+	s := k.save
+	s.mode, s.unexpired, s.replicas = "assert", false, 0
+	s.claims = scheduling.ClaimsFence
+	if k.claims {
+		s.claims = scheduling.ClaimsTake
+	}
+	if s.wake > 0 {
+		s.wake = max(s.wake-time.Since(k.at), time.Millisecond)
+	}
+	return s
+}
