@@ -125,12 +125,16 @@ func foreignPractice(slots int) []any {
 	type object = map[string]any
 	ref := func(to string) object { return object{"reference": to} }
 	list := []any{
-		object{"resourceType": "Location", "id": "l", "name": "Downtown", "status": "active",
+		object{
+			"resourceType": "Location", "id": "l", "name": "Downtown", "status": "active",
 			"address":   object{"city": "Denver", "state": "CO"},
-			"extension": []any{object{"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": "America/Denver"}}},
+			"extension": []any{object{"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": "America/Denver"}},
+		},
 		object{"resourceType": "Practitioner", "id": "p", "name": []any{object{"family": "Boyce", "given": []any{"Philip"}}}},
-		object{"resourceType": "Schedule", "id": "s", "actor": []any{ref("Practitioner/p"), ref("Location/l")},
-			"specialty": []any{object{"coding": []any{object{"system": "http://snomed.info/sct", "code": "394582007"}}}}},
+		object{
+			"resourceType": "Schedule", "id": "s", "actor": []any{ref("Practitioner/p"), ref("Location/l")},
+			"specialty": []any{object{"coding": []any{object{"system": "http://snomed.info/sct", "code": "394582007"}}}},
+		},
 	}
 	first := time.Now().UTC().Truncate(time.Minute).Add(time.Hour)
 	for i := range slots {
