@@ -53,7 +53,7 @@ func New(opts Options) (*Authenticator, error) {
 		if err := c.Validate(); err != nil {
 			return nil, fmt.Errorf("auth: callers[%d].%w", i, err)
 		}
-		k := known{principal: Principal{Caller: c.ID, trusted: c.Trusted, rights: c.Rights}}
+		k := known{principal: Principal{Caller: c.ID, trusted: c.Trusted, rights: c.Rights, holdsUnnamed: c.HoldsUnnamed}}
 		if len(c.Rights) == 0 {
 			k.principal.rights = Rights()
 		}

@@ -21,10 +21,15 @@ const (
 	Open      Right = "open"
 	Find      Right = "find"      // ask for open slots
 	Directory Right = "directory" // read practitioners, places, schedules
+	Book      Right = "book"      // hold, book, cancel, read and list appointments
 )
 
 // Rights are those that a config may name.
-func Rights() []Right { return []Right{Find, Directory} }
+func Rights() []Right { return []Right{Find, Directory, Book} }
+
+// open are the rights that those without a key may have: whoever books must be
+// told from others.
+func open() []Right { return []Right{Find, Directory} }
 
 // Options says who may call. Its keys stand at the top of the config.
 type Options struct {
@@ -41,6 +46,9 @@ type Caller struct {
 	Trusted []scheduling.SourceID `yaml:"trusted"`
 	// Rights are what the caller may do; default: everything.
 	Rights []Right `yaml:"rights"`
+	// HoldsUnnamed is how many offers the key may hold at once while it names
+	// no end user; 0: what the desk allows everyone.
+	HoldsUnnamed int `yaml:"holds_unnamed"`
 }
 
 // Digest is the KeySHA256 of a key.
@@ -49,12 +57,18 @@ func Digest(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// demoHolds is how much the demo's key may hold, which many may try at once.
+const demoHolds = 100
+
+// maxHolds bounds what a config may allow.
+const maxHolds = 100_000
+
 // Demo lets the key "demo" do everything, and everyone find and read the
 // directory. It is for trying out: everybody knows the key.
 func Demo() Options {
 	return Options{
-		Callers:   []Caller{{ID: "demo", KeySHA256: Digest("demo")}},
-		Anonymous: Rights(),
+		Callers:   []Caller{{ID: "demo", KeySHA256: Digest("demo"), HoldsUnnamed: demoHolds}},
+		Anonymous: open(),
 	}
 }
 
@@ -77,7 +91,7 @@ func (o Options) Validate() error {
 		}
 		ids[c.ID], keys[strings.ToLower(c.KeySHA256)] = true, true
 	}
-	errs = append(errs, checkRights("anonymous", o.Anonymous))
+	errs = append(errs, checkRights("anonymous", o.Anonymous, open()))
 	return errors.Join(errs...)
 }
 
@@ -88,14 +102,20 @@ func (c Caller) Validate() error {
 		return errors.New("id: must be 1-64 letters, digits, dots, hyphens or underscores")
 	case !hexDigest.MatchString(c.KeySHA256):
 		return errors.New("key_sha256: must be the SHA-256 of the API key, 64 hexadecimal digits: printf %s KEY | sha256sum")
+	case c.HoldsUnnamed < 0 || c.HoldsUnnamed > maxHolds:
+		return fmt.Errorf("holds_unnamed: must be 0 to %d", maxHolds)
 	}
-	return checkRights("rights", c.Rights)
+	return checkRights("rights", c.Rights, Rights())
 }
 
-func checkRights(key string, rights []Right) error {
+func checkRights(key string, rights, allowed []Right) error {
 	for i, r := range rights {
-		if !slices.Contains(Rights(), r) {
-			return fmt.Errorf("%s[%d]: unknown right %q; there are %q", key, i, string(r), Rights())
+		switch {
+		case slices.Contains(allowed, r):
+		case slices.Contains(Rights(), r):
+			return fmt.Errorf("%s[%d]: the right %q needs a key; without one there are %q", key, i, string(r), allowed)
+		default:
+			return fmt.Errorf("%s[%d]: unknown right %q; there are %q", key, i, string(r), allowed)
 		}
 	}
 	return nil
