@@ -135,38 +135,6 @@ func (d *Desk) noticed(ctx context.Context, e scheduling.Entry, a scheduling.App
 	return saved, err
 }
 
-// bookedWake is when a booked entry must be looked at: at once where something
-// waits, else for the next read.
-func (d *Desk) bookedWake(e scheduling.Entry) time.Duration {
-	if e.Wanted != nil || e.Replaces != "" && !e.OldDone {
-		return d.opts.Margin
-	}
-	return d.recheckIn(e)
-}
-
-// recheck reads a booked appointment that is due.
-func (d *Desk) recheck(ctx context.Context, e scheduling.Entry) error {
-	e, err := d.refresh(ctx, e)
-	if err != nil {
-		return d.sleep(ctx, e, d.opts.LookMax)
-	}
-	if e.State != scheduling.EntryBooked {
-		return nil
-	}
-	over := d.now().After(e.Offer.End().Add(afterVisit)) && d.now().After(e.SeenEnd.Add(afterVisit))
-	_, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
-		if e.State != scheduling.EntryBooked {
-			return false
-		}
-		change.Wake = d.bookedWake(*e)
-		if over {
-			change.Wake, change.Claims = 0, scheduling.ClaimsFence
-		}
-		return true
-	})
-	return settling(err)
-}
-
 // isOneOf is OR within one parameter; an empty one asks for nothing.
 func isOneOf[T comparable](value T, wanted []T) bool {
 	return len(wanted) == 0 || slices.Contains(wanted, value)

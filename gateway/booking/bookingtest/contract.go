@@ -1,0 +1,403 @@
+package bookingtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"slotgate/gateway/booking"
+	"slotgate/scheduling"
+)
+
+// T is as much of *testing.T as a case needs.
+type T interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
+// Fixture is an empty store to be tried.
+type Fixture struct {
+	Books  booking.Books
+	Holds  booking.Holds
+	Keys   booking.Keys
+	Leases booking.Leases
+	// Source is one that the store serves.
+	Source scheduling.SourceID
+	// Advance lets so much time pass by the store's clock.
+	Advance func(time.Duration)
+}
+
+// Case is one obligation of a store.
+type Case struct {
+	Name string
+	Run  func(t T, f Fixture)
+}
+
+// Contract is everything that a store owes the desk.
+func Contract() []Case {
+	return []Case{
+		{"an unknown id is told as such", unknownID},
+		{"what was saved is read again, whole", roundTrip},
+		{"a version is written once", compareAndSet},
+		{"of many savers of a version one wins", manySavers},
+		{"slots are taken together or not at all", slotsTogether},
+		{"of many takers of a slot one wins", manyTakers},
+		{"dropped and fenced slots can be taken again", slotsAgain},
+		{"nobody gives back another's slots", othersSlots},
+		{"the due come in order, until they are saved", dueInOrder},
+		{"a hold that has run out cannot be booked", unexpired},
+		{"entries are listed by patient and principal", byPatient},
+		{"what is in doubt is listed", unsettled},
+		{"holds are counted for each principal", holdsCounted},
+		{"a hold that ran out is not counted", holdsExpire},
+		{"a key runs once and keeps its answer", keys},
+		{"an abandoned key can be used again", keysAbandoned},
+		{"a key whose runner died is fresh again", keysLease},
+		{"one at a time settles a source", leases},
+	}
+}
+
+// Sample is an entry of an offer of these slots, which last half an hour each.
+func Sample(source scheduling.SourceID, principal string, slots ...string) scheduling.Entry {
+	start := time.Date(2031, 5, 6, 7, 0, 0, 0, time.UTC)
+	e := scheduling.Entry{
+		ID: scheduling.OfferID(source, 0, slots...), Source: source, State: scheduling.EntryHeld, Principal: principal,
+		Private: scheduling.Private{Patients: []scheduling.PatientRef{{Asked: "pat-" + principal, Native: "n-" + principal}}, Comment: "hélas"},
+		Hold:    &scheduling.Hold{By: scheduling.HeldByEHR, Native: "h1", ETag: `W/"1"`, Until: start, Since: start, Max: start},
+		Intent:  &scheduling.Intent{Kind: scheduling.CallHold, SentAt: start, Attempt: 1},
+		Created: start, Updated: start, Identifier: "i.j.k.l",
+	}
+	for i, id := range slots {
+		at := start.Add(time.Duration(i) * 30 * time.Minute)
+		e.Offer.Slots = append(e.Offer.Slots, scheduling.Slot{ID: id, Schedule: "sched", Status: scheduling.SlotFree, Start: at, End: at.Add(30 * time.Minute)})
+	}
+	e.Offer.Schedule, e.Offer.Zone = "sched", "America/New_York"
+	e.Offer.Actors = []scheduling.Actor{{Kind: scheduling.KindPractitioner, ID: "dr", Display: "Dr. Ö"}}
+	return e
+}
+
+func must(t T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func wantCode(t T, err error, code scheduling.Code) {
+	t.Helper()
+	if got := scheduling.CodeOf(err); got != code {
+		t.Fatalf("got error %v, want %s", err, code)
+	}
+}
+
+func wantStale(t T, err error) {
+	t.Helper()
+	if !errors.Is(err, scheduling.ErrStaleEntry) {
+		t.Fatalf("got error %v, want ErrStaleEntry", err)
+	}
+}
+
+func take(e scheduling.Entry) scheduling.EntryChange {
+	return scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsTake}
+}
+
+func keep(e scheduling.Entry) scheduling.EntryChange {
+	return scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsKeep}
+}
+
+func save(t T, f Fixture, c scheduling.EntryChange) scheduling.Entry {
+	t.Helper()
+	e, err := f.Books.Save(t.Context(), c)
+	must(t, err)
+	return e
+}
+
+func unknownID(t T, f Fixture) {
+	_, err := f.Books.Read(t.Context(), scheduling.OfferID(f.Source, 0, "nothing"))
+	wantCode(t, err, scheduling.UnknownID)
+	_, err = f.Books.Read(t.Context(), "no-such-source")
+	wantCode(t, err, scheduling.UnknownID)
+}
+
+func roundTrip(t T, f Fixture) {
+	in := Sample(f.Source, "p1", "s1", "s2")
+	saved := save(t, f, take(in))
+	if saved.Version != 1 {
+		t.Fatalf("first version is %d, want 1", saved.Version)
+	}
+	got, err := f.Books.Read(t.Context(), in.ID)
+	must(t, err)
+	in.Version = 1
+	if show(got) != show(in) {
+		t.Fatalf("read\n%s\nwant\n%s", show(got), show(in))
+	}
+}
+
+// show is everything in an entry, with what its pointers lead to.
+func show(e scheduling.Entry) string {
+	hold, intent := e.Hold, e.Intent
+	e.Hold, e.Intent = nil, nil
+	return fmt.Sprintf("%+v %+v %+v", e, *hold, *intent)
+}
+
+func compareAndSet(t T, f Fixture) {
+	first := save(t, f, take(Sample(f.Source, "p1", "s1")))
+	again := Sample(f.Source, "p2", "s1")
+	_, err := f.Books.Save(t.Context(), take(again))
+	wantStale(t, err)
+	first.State = scheduling.EntryBooking
+	second := save(t, f, keep(first))
+	if second.Version != 2 {
+		t.Fatalf("version %d, want 2", second.Version)
+	}
+	_, err = f.Books.Save(t.Context(), keep(first))
+	wantStale(t, err)
+	never := Sample(f.Source, "p1", "s9")
+	never.Version = 7
+	_, err = f.Books.Save(t.Context(), keep(never))
+	wantStale(t, err)
+}
+
+func manySavers(t T, f Fixture) {
+	e := save(t, f, take(Sample(f.Source, "p1", "s1")))
+	if won, _ := race(t, f, 8, func(int) scheduling.EntryChange { return keep(e) }); won != 1 {
+		t.Fatalf("%d of 8 won, want 1", won)
+	}
+}
+
+// race saves at once and counts who won.
+func race(t T, f Fixture, n int, change func(int) scheduling.EntryChange) (won int, errs []error) {
+	errs = make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { _, errs[i] = f.Books.Save(t.Context(), change(i)) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err == nil {
+			won++
+		}
+	}
+	return won, errs
+}
+
+func slotsTogether(t T, f Fixture) {
+	save(t, f, take(Sample(f.Source, "p1", "s2")))
+	_, err := f.Books.Save(t.Context(), take(Sample(f.Source, "p2", "s1", "s2")))
+	wantCode(t, err, scheduling.SlotTaken)
+	_, err = f.Books.Read(t.Context(), scheduling.OfferID(f.Source, 0, "s1", "s2"))
+	wantCode(t, err, scheduling.UnknownID)
+	save(t, f, take(Sample(f.Source, "p3", "s1"))) // it was left alone
+}
+
+func manyTakers(t T, f Fixture) {
+	won, errs := race(t, f, 8, func(i int) scheduling.EntryChange {
+		return take(Sample(f.Source, fmt.Sprint("p", i), "shared", fmt.Sprint("own", i)))
+	})
+	if won != 1 {
+		t.Fatalf("%d of 8 won, want 1", won)
+	}
+	for _, err := range errs {
+		if err != nil {
+			wantCode(t, err, scheduling.SlotTaken)
+		}
+	}
+}
+
+func slotsAgain(t T, f Fixture) {
+	for i, claims := range []scheduling.SlotClaims{scheduling.ClaimsDrop, scheduling.ClaimsFence} {
+		slot := fmt.Sprint("s", i)
+		e := save(t, f, take(Sample(f.Source, "p1", slot)))
+		e.State = scheduling.EntryFree
+		e = save(t, f, scheduling.EntryChange{Entry: e, Claims: claims})
+		save(t, f, take(Sample(f.Source, "p2", slot, "more"+slot)))
+		e.State = scheduling.EntryHeld
+		_, err := f.Books.Save(t.Context(), take(e))
+		wantCode(t, err, scheduling.SlotTaken)
+	}
+}
+
+func othersSlots(t T, f Fixture) {
+	e := save(t, f, take(Sample(f.Source, "p1", "s1")))
+	e.State = scheduling.EntryFree
+	e = save(t, f, scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsDrop})
+	save(t, f, take(Sample(f.Source, "p2", "s1", "s2")))
+	save(t, f, scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsFence})
+	_, err := f.Books.Save(t.Context(), take(Sample(f.Source, "p3", "s1", "s3")))
+	wantCode(t, err, scheduling.SlotTaken)
+}
+
+func dueInOrder(t T, f Fixture) {
+	for i, wake := range []time.Duration{30 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, time.Hour, 0} {
+		c := take(Sample(f.Source, "p1", fmt.Sprint("s", i)))
+		c.Wake = wake
+		save(t, f, c)
+		f.Advance(0)
+	}
+	f.Advance(100 * time.Millisecond)
+	due, err := f.Books.Due(t.Context(), f.Source, 10)
+	must(t, err)
+	if len(due) != 3 {
+		t.Fatalf("%d are due, want 3", len(due))
+	}
+	two, err := f.Books.Due(t.Context(), f.Source, 2)
+	must(t, err)
+	if len(two) != 2 || two[0].ID != due[0].ID || two[1].ID != due[1].ID {
+		t.Fatalf("the limit does not keep the order")
+	}
+	save(t, f, keep(due[0]))
+	rest, err := f.Books.Due(t.Context(), f.Source, 10)
+	must(t, err)
+	if len(rest) != 2 || rest[0].ID != due[1].ID {
+		t.Fatalf("a saved one stayed due, or the order changed")
+	}
+}
+
+func unexpired(t T, f Fixture) {
+	c := take(Sample(f.Source, "p1", "s1"))
+	c.Wake = 50 * time.Millisecond
+	e := save(t, f, c)
+	f.Advance(200 * time.Millisecond)
+	e.State = scheduling.EntryBooking
+	late := keep(e)
+	late.Unexpired = true
+	_, err := f.Books.Save(t.Context(), late)
+	wantCode(t, err, scheduling.HoldExpired)
+	c = take(Sample(f.Source, "p1", "s2"))
+	c.Wake = time.Hour
+	e = save(t, f, c)
+	e.State = scheduling.EntryBooking
+	early := keep(e)
+	early.Unexpired = true
+	save(t, f, early)
+}
+
+func byPatient(t T, f Fixture) {
+	mine := save(t, f, take(Sample(f.Source, "p1", "s1")))
+	free := Sample(f.Source, "p1", "s2")
+	free.State = scheduling.EntryFree
+	save(t, f, keep(free))
+	save(t, f, take(Sample(f.Source, "p2", "s3")))
+	for _, patient := range []string{"pat-p1", "n-p1"} {
+		list, err := f.Books.ByPatient(t.Context(), f.Source, "p1", patient)
+		must(t, err)
+		if len(list) != 1 || list[0].ID != mine.ID || list[0].Private.Comment != "hélas" {
+			t.Fatalf("by %s: got %d entries, want one's own one", patient, len(list))
+		}
+	}
+	for _, ask := range [][2]string{{"p2", "pat-p1"}, {"p1", "pat-p2"}, {"p1", ""}, {"", "pat-p1"}} {
+		list, err := f.Books.ByPatient(t.Context(), f.Source, ask[0], ask[1])
+		must(t, err)
+		if len(list) != 0 {
+			t.Fatalf("%q saw %d entries of %q", ask[0], len(list), ask[1])
+		}
+	}
+}
+
+func unsettled(t T, f Fixture) {
+	e := Sample(f.Source, "p1", "s1")
+	e.State, e.Doubt = scheduling.EntryDoubt, &scheduling.Doubt{Since: e.Created, Call: scheduling.CallBook}
+	e = save(t, f, take(e))
+	save(t, f, take(Sample(f.Source, "p1", "s2")))
+	list, err := f.Books.Unsettled(t.Context(), f.Source)
+	must(t, err)
+	if len(list) != 1 || list[0].ID != e.ID || list[0].Doubt == nil {
+		t.Fatalf("got %d unsettled, want the one in doubt", len(list))
+	}
+	e.State, e.Doubt = scheduling.EntryBooked, nil
+	save(t, f, keep(e))
+	if list, err = f.Books.Unsettled(t.Context(), f.Source); err != nil || len(list) != 0 {
+		t.Fatalf("a settled one stayed listed: %v %v", list, err)
+	}
+}
+
+func holdsCounted(t T, f Fixture) {
+	ctx := t.Context()
+	for _, offer := range []string{"o1", "o2", "o2"} {
+		must(t, f.Holds.Take(ctx, "p1", offer, 2, time.Hour))
+	}
+	wantCode(t, f.Holds.Take(ctx, "p1", "o3", 2, time.Hour), scheduling.HoldLimit)
+	must(t, f.Holds.Take(ctx, "p2", "o3", 2, time.Hour))
+	must(t, f.Holds.Drop(ctx, "p1", "o1"))
+	must(t, f.Holds.Drop(ctx, "p1", "never"))
+	must(t, f.Holds.Take(ctx, "p1", "o3", 2, time.Hour))
+}
+
+func holdsExpire(t T, f Fixture) {
+	must(t, f.Holds.Take(t.Context(), "p1", "o1", 1, 50*time.Millisecond))
+	f.Advance(200 * time.Millisecond)
+	must(t, f.Holds.Take(t.Context(), "p1", "o2", 1, time.Hour))
+}
+
+func begin(t T, f Fixture, principal, digest string, want scheduling.KeyState) scheduling.KeyRecord {
+	t.Helper()
+	rec, err := f.Keys.Begin(t.Context(), principal, "k", digest, "offer", time.Hour)
+	must(t, err)
+	if rec.State != want {
+		t.Fatalf("the key is %s, want %s", rec.State, want)
+	}
+	return rec
+}
+
+func keys(t T, f Fixture) {
+	begin(t, f, "p1", "d1", scheduling.KeyFresh)
+	if rec := begin(t, f, "p1", "d1", scheduling.KeyRunning); rec.Offer != "offer" {
+		t.Fatalf("a running key is about %q", rec.Offer)
+	}
+	begin(t, f, "p1", "d2", scheduling.KeyOther)
+	begin(t, f, "p2", "d2", scheduling.KeyFresh)
+	must(t, f.Keys.Finish(t.Context(), "p1", "k", "d1", []byte("answer\x00é")))
+	if rec := begin(t, f, "p1", "d1", scheduling.KeyDone); !slices.Equal(rec.Answer, []byte("answer\x00é")) {
+		t.Fatalf("the answer came back as %q", rec.Answer)
+	}
+	begin(t, f, "p1", "d2", scheduling.KeyOther)
+	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "d1"))
+	begin(t, f, "p1", "d1", scheduling.KeyDone) // what is done stays
+}
+
+func keysAbandoned(t T, f Fixture) {
+	begin(t, f, "p1", "d1", scheduling.KeyFresh)
+	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "other"))
+	begin(t, f, "p1", "d1", scheduling.KeyRunning)
+	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "d1"))
+	begin(t, f, "p1", "d2", scheduling.KeyFresh)
+}
+
+func keysLease(t T, f Fixture) {
+	rec, err := f.Keys.Begin(t.Context(), "p1", "k", "d1", "offer", 50*time.Millisecond)
+	must(t, err)
+	if rec.State != scheduling.KeyFresh {
+		t.Fatalf("the key is %s, want fresh", rec.State)
+	}
+	f.Advance(200 * time.Millisecond)
+	begin(t, f, "p1", "d2", scheduling.KeyOther)
+	begin(t, f, "p1", "d1", scheduling.KeyFresh)
+	begin(t, f, "p1", "d1", scheduling.KeyRunning)
+}
+
+func leases(t T, f Fixture) {
+	ctx := t.Context()
+	first, ok, err := f.Leases.Settling(ctx, f.Source, time.Hour)
+	must(t, err)
+	if !ok {
+		t.Fatalf("nobody had the lease")
+	}
+	if _, ok, err = f.Leases.Settling(ctx, f.Source, time.Hour); err != nil || ok {
+		t.Fatalf("two have the lease (%v)", err)
+	}
+	must(t, first.Renew(ctx))
+	must(t, first.Release(ctx))
+	second, ok, err := f.Leases.Settling(ctx, f.Source, 50*time.Millisecond)
+	must(t, err)
+	if !ok {
+		t.Fatalf("a released lease was not given")
+	}
+	f.Advance(200 * time.Millisecond)
+	if err := second.Renew(ctx); err == nil {
+		t.Fatalf("a lease that ran out was renewed")
+	}
+}
