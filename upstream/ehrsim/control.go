@@ -40,6 +40,14 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlFaults(r.Method, id, body)
 	case "slots":
 		out, err = s.controlSlots(r, id, body)
+	case "appointments":
+		out, err = s.controlAppointments(r, id, body)
+	case "holds":
+		out, err = s.controlHolds(r.Method, id)
+	case "book":
+		out = map[string][]BookLine{"lines": s.Book()}
+	case "patients":
+		out = map[string][]Patient{"patients": s.Patients()}
 	case "fill":
 		out, err = s.controlFill(r.Method, body)
 	case "requests":
@@ -57,8 +65,10 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 func tell(w http.ResponseWriter, out any, err error) {
 	status := http.StatusOK
 	switch {
-	case errors.Is(err, ErrNoSlot), errors.Is(err, ErrNoSchedule), errors.Is(err, errNothingHere):
+	case errors.Is(err, ErrNoSlot), errors.Is(err, ErrNoSchedule), errors.Is(err, ErrNoAppointment), errors.Is(err, errNothingHere):
 		status = http.StatusNotFound
+	case errors.Is(err, ErrTaken):
+		status = http.StatusConflict
 	case err != nil:
 		status = http.StatusBadRequest
 	}

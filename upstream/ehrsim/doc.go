@@ -1,8 +1,10 @@
 // Package ehrsim simulates the scheduling side of an EHR over real HTTP.
 //
 // A [Server] answers as one EHR would: in the Argonaut Scheduling dialect
-// (Slot/$prefetch and Appointment/$find) or as a plain FHIR server (paged
-// GET Slot with _include), in FHIR STU3 (3.0.1) or R4 (4.0.1), in JSON or XML.
+// (Slot/$prefetch; Appointment/$find, $hold, $book and PATCH) or as a plain FHIR
+// server (paged GET Slot with _include; PUT and PATCH of Slot and Appointment
+// with If-Match, conditional POST, transactions), in FHIR STU3 (3.0.1) or R4
+// (4.0.1), in JSON or XML. Patients are registered and found in both.
 // What it serves is either a practice generated from a seed (people, places,
 // weekly hours, booked and open slots that roll forward with the clock) or the
 // resources of FHIR bundles found in a folder, dirt included ([Load]).
@@ -14,11 +16,28 @@
 // How a request is answered:
 //
 //	ServeHTTP -> history -> faults (before) -> bearer -> route
-//	          -> search | read | $prefetch | $find | metadata
-//	          -> faults (content) -> JSON or XML -> faults (wire)
+//	          -> search | read | $prefetch | $find | metadata | a write
+//	          -> faults (after the deed) -> faults (content) -> JSON or XML
+//	          -> faults (wire)
 //
-// Everything an answer is made of is immutable once built: changing a slot
-// replaces it in the book, so no reader ever sees half a change.
+// Everything an answer is made of is immutable once built: changing a slot or
+// an appointment replaces it in the book, so no reader ever sees half a change.
+// Writes run one after another under one lock, and wholly or not at all.
+//
+// # Its own book
+//
+// The server knows what it did: [Server.Appointments] with every version of
+// each, [Server.Book] line by line, [Server.DoubleBooked]. An appointment that
+// $find offers is not in the book until somebody holds or books it; then it
+// keeps the id it was offered under, and the slot, when it is free again, is
+// offered under another. A hold is a pending appointment with a time to lapse.
+// In the argonaut dialect, and in slots with Options.StrictSlots, a slot is
+// busy-tentative while held, busy while booked, and free after; a plain slots
+// server leaves slots to its clients. The clinic and a rival ([Server.TakeSlot],
+// MoveAppointment, CancelAppointment) always set the slot as well.
+//
+// Patients pat-1 to pat-5, and pat-9 who has what rivals take, are known from
+// the beginning.
 //
 // # Control API
 //
@@ -36,6 +55,13 @@
 //	GET    /_control/slots/{id}
 //	PATCH  /_control/slots/{id}       status, and times: start alone keeps the length
 //	DELETE /_control/slots/{id}       gone without a trace
+//	GET    /_control/appointments     {"appointments": [...]}, see Appointment; ?status=booked&slot=x&patient=Patient/pat-1
+//	POST   /_control/appointments     a rival takes a slot: {"slot": "x", ["patient": "Patient/pat-9"], ["force": true: from under a hold]}; 409 when taken
+//	GET    /_control/appointments/{id}
+//	PATCH  /_control/appointments/{id}  as the clinic: {"status": "cancelled", "reason": "..."}, {"status": "arrived"}, {"slot": "where it moves to"}
+//	DELETE /_control/holds[/{id}]     let one hold lapse, or all: {"lapsed": n}
+//	GET    /_control/book             {"lines": [...]}, see BookLine
+//	GET    /_control/patients         {"patients": [...]}, see Patient
 //	POST   /_control/fill             {"day": "2026-11-24", "schedule": ""}: free ones become busy
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them
 //	GET    /_control/counters         see Counters

@@ -70,6 +70,13 @@ func (a answer) json(t *testing.T) map[string]any {
 // connection of its own; header is name, value, name, value...
 func (w *wire) do(ctx context.Context, method, path, body string, header ...string) (answer, error) {
 	w.t.Helper()
+	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	defer tr.CloseIdleConnections()
+	return w.over(ctx, tr, method, path, body, header...)
+}
+
+// over is do over a transport that is given.
+func (w *wire) over(ctx context.Context, tr *http.Transport, method, path, body string, header ...string) (answer, error) {
 	url := path
 	switch {
 	case strings.HasPrefix(path, controlPath):
@@ -84,8 +91,6 @@ func (w *wire) do(ctx context.Context, method, path, body string, header ...stri
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	defer tr.CloseIdleConnections()
 	resp, err := tr.RoundTrip(r)
 	if err != nil {
 		return answer{}, err
@@ -269,4 +274,11 @@ func first(t *testing.T, a answer) map[string]any {
 	t.Helper()
 	o, _ := dig(a.json(t), "entry", 0, "resource").(map[string]any)
 	return o
+}
+
+func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
 }

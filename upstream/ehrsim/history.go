@@ -1,9 +1,13 @@
 package ehrsim
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +21,14 @@ type Request struct {
 	Path          string              `json:"path"` // below the base
 	Query         string              `json:"query,omitempty"`
 	Params        map[string][]string `json:"params,omitempty"` // of query and body together
+	Doing         string              `json:"doing,omitempty"`  // as in Fault.On: hold, book, cancel, ...
 	Accept        string              `json:"accept,omitempty"`
+	ContentType   string              `json:"contentType,omitempty"`
+	BodyKind      string              `json:"bodyKind,omitempty"`   // the resource type, "patch", "form", or "other"
+	BodyDigest    string              `json:"bodyDigest,omitempty"` // the first 16 hex digits of its SHA-256: the same body sent twice shows
+	Body          string              `json:"body,omitempty"`       // only with Options.KeepBodies
+	IfMatch       string              `json:"ifMatch,omitempty"`
+	IfNoneExist   string              `json:"ifNoneExist,omitempty"`
 	Authorization bool                `json:"authorization,omitempty"` // whether one was sent; never which
 	CacheControl  string              `json:"cacheControl,omitempty"`
 	Faults        []FaultKind         `json:"faults,omitempty"` // that struck
@@ -63,7 +74,9 @@ func (h *history) begin(r *http.Request, rq *request, at time.Time) func(status 
 	note := &Request{
 		At: at, Method: r.Method, Path: rq.path, Query: r.URL.RawQuery, Accept: r.Header.Get("Accept"),
 		Authorization: r.Header.Get("Authorization") != "", CacheControl: r.Header.Get("Cache-Control"),
+		Doing: rq.doing(), ContentType: r.Header.Get("Content-Type"), IfMatch: r.Header.Get("If-Match"), IfNoneExist: r.Header.Get("If-None-Exist"),
 	}
+	note.describe(rq)
 	for kind := range rq.hits {
 		note.Faults = append(note.Faults, kind)
 	}
@@ -84,6 +97,32 @@ func (h *history) begin(r *http.Request, rq *request, at time.Time) func(status 
 	}
 	return func(status int) { h.end(note, rq, status, time.Since(began)) }
 }
+
+// describe notes the kind of a body and a digest of it.
+func (r *Request) describe(rq *request) {
+	if len(rq.body) == 0 {
+		return
+	}
+	sum := sha256.Sum256(rq.body)
+	r.BodyDigest = hex.EncodeToString(sum[:8])
+	if rq.srv.opts.KeepBodies {
+		r.Body = string(rq.body)
+	}
+	r.BodyKind = "other"
+	if found := bodyKind.FindSubmatch(rq.body); found != nil {
+		r.BodyKind = string(found[1]) + string(found[2])
+	}
+	switch {
+	case strings.Contains(r.ContentType, "patch"), strings.HasPrefix(string(rq.body), "["):
+		r.BodyKind = "patch"
+	case strings.Contains(r.ContentType, "form-urlencoded"):
+		r.BodyKind = "form"
+	}
+}
+
+// bodyKind finds the resource type that a body begins with: good enough to tell
+// requests apart, and cheap.
+var bodyKind = regexp.MustCompile(`^\s*(?:<\?[^>]*>\s*)?(?:<([A-Z]\w+)|\{[^{}]*?"resourceType"\s*:\s*"(\w+)")`)
 
 func (h *history) end(note *Request, rq *request, status int, took time.Duration) {
 	h.mu.Lock()

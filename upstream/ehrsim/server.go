@@ -195,7 +195,7 @@ func (s *Server) answer(rq *request) (reply, error) {
 	if err := rq.read(); err != nil {
 		return reply{}, err
 	}
-	return s.route(rq)
+	return s.stalely(rq)
 }
 
 func (s *Server) fail(w http.ResponseWriter, rq *request, err error) {
@@ -229,7 +229,7 @@ func (s *Server) route(rq *request) (reply, error) {
 	case searchParams[rq.typ] == nil && rq.typ != "":
 		return reply{}, notFound("resource type " + rq.typ + " is not supported")
 	case rq.act == "search" && rq.typ != "Coverage":
-		return plain(s.searched(rq))
+		return plain(s.search(rq, rq.typ))
 	case rq.act == "read":
 		return s.readOne(rq.typ, rq.id)
 	case slices.Contains([]string{"", "hold", "book", "find", "prefetch"}, rq.act):

@@ -14,28 +14,29 @@ type staleBox struct {
 }
 
 type staleAnswer struct {
-	at   time.Time
-	body object
+	at    time.Time
+	reply reply
 }
 
-// searched answers a search, or by a fault what the same search found before.
-func (s *Server) searched(rq *request) (object, error) {
+// stalely answers as route does, or by a fault what the same search was told
+// before.
+func (s *Server) stalely(rq *request) (reply, error) {
 	f, stale := rq.hits[FaultStaleSearch]
 	if !stale || !f.Stubborn && strings.Contains(rq.http.Header.Get("Cache-Control"), "no-cache") {
-		return s.search(rq, rq.typ)
+		return s.route(rq)
 	}
 	key := rq.http.Method + rq.target() + "\n" + string(rq.body)
 	now := s.clock.now()
 	s.stale.mu.Lock()
 	defer s.stale.mu.Unlock()
 	if had, ok := s.stale.kept[key]; ok && now.Sub(had.at) < time.Duration(f.Delay) {
-		return had.body, nil
+		return had.reply, nil
 	}
-	body, err := s.search(rq, rq.typ)
+	a, err := s.route(rq)
 	if err == nil {
-		s.stale.kept[key] = staleAnswer{now, body}
+		s.stale.kept[key] = staleAnswer{now, a}
 	}
-	return body, err
+	return a, err
 }
 
 // clear drops all that is kept.
