@@ -74,7 +74,9 @@ func orConcepts(own, setting []scheduling.Concept) []scheduling.Concept {
 // meta has the version that ETag tells, and what is special.
 func (s Standing) meta(zone *time.Location) *model.Meta {
 	m := Origin{Source: s.Entry.Source, URI: SourceURI(s.Entry.Source), Synced: s.Entry.SeenAt}.Meta()
-	m.VersionID = strconv.FormatUint(s.Entry.Version, 10)
+	if s.Entry.Version > 0 { // an offer that nobody has held has none
+		m.VersionID = strconv.FormatUint(s.Entry.Version, 10)
+	}
 	if !s.Entry.Updated.IsZero() {
 		m.LastUpdated = local(s.Entry.Updated, zone)
 	}
@@ -130,8 +132,8 @@ func (s Standing) participation() string {
 	case scheduling.ApptCancelled, scheduling.ApptError:
 		return "declined"
 	case scheduling.ApptProposed:
-		if s.Entry.State == scheduling.EntryFree || s.Entry.State == scheduling.EntryReleasing {
-			return "tentative" // it was held, and was given back
+		if s.Entry.Principal != "" {
+			return "tentative" // it was the caller's, and was given back
 		}
 		return "needs-action"
 	default:

@@ -27,7 +27,13 @@ func (x *exchange) smartConfiguration() error {
 const defined = "2026-11-23"
 
 // operations are those that are served, each with its OperationDefinition.
-func operations() []fhir.Operation { return []fhir.Operation{fhir.FindOperation()} }
+func (s *Server) operations() []fhir.Operation {
+	list := []fhir.Operation{fhir.FindOperation()}
+	if s.deps.Desk != nil {
+		list = append(list, fhir.HoldOperation(), fhir.BookOperation())
+	}
+	return list
+}
 
 // cacheable says that an answer is everybody's, for a while.
 func (x *exchange) cacheable() { x.c.Set(fiber.HeaderCacheControl, "public, max-age=300") }
@@ -45,7 +51,13 @@ func (s *Server) served(rel scheduling.Release) fhir.Served {
 		Release: rel, Base: s.root(rel), Software: "Slotgate", Version: s.deps.Version, Date: defined,
 		Security:   "Callers show an API key as Authorization: Bearer KEY.",
 		Formats:    []string{"application/fhir+json", "application/fhir+xml"},
-		Operations: operations(),
+		Operations: s.operations(),
+	}
+	if s.deps.Desk != nil {
+		served.PatchFormats = fhir.PatchTypes()
+		served.Resources = append(served.Resources, fhir.ServedType{
+			Type: "Appointment", Interactions: []string{"read", "search-type", "patch"}, Search: listSearch(),
+		})
 	}
 	for _, kind := range directoryKinds() {
 		t := fhir.ServedType{Type: string(kind), Interactions: []string{"read", "search-type"}}
@@ -78,7 +90,7 @@ func searchType(name string) string {
 // readOperation answers with one OperationDefinition.
 func (x *exchange) readOperation() error {
 	id := x.param("id")
-	for _, op := range operations() {
+	for _, op := range x.s.operations() {
 		if op.ID == id {
 			x.cacheable()
 			return x.resource(fiber.StatusOK, x.definition(op))
@@ -107,7 +119,7 @@ func (x *exchange) searchOperations() error {
 		return refuseUnknown(f.Unknown)
 	}
 	bundle := fhir.SearchSet(0, x.s.root(x.release)+"/OperationDefinition", "")
-	for _, op := range operations() {
+	for _, op := range x.s.operations() {
 		if asksFor(values["_id"], op.ID) && asksFor(values["code"], op.Code) && asksFor(values["name"], op.Name) {
 			fhir.AddMatch(bundle, x.s.root(x.release), x.definition(op))
 		}

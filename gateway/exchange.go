@@ -29,6 +29,7 @@ type exchange struct {
 	release scheduling.Release
 	format  fhir.Format
 	caller  string
+	private bool // nothing of an error's cause is logged but its kind
 }
 
 // exchangeKey is where the exchange lies in Fiber's context.

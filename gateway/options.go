@@ -31,6 +31,7 @@ type Limits struct {
 	WriteTimeout   time.Duration `yaml:"write_timeout"`   // of a whole answer
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`    // between two requests of a connection
 	RequestTimeout time.Duration `yaml:"request_timeout"` // of the work on one request
+	BookingTimeout time.Duration `yaml:"booking_timeout"` // of one that holds, books, cancels, reads or lists
 	CursorTTL      time.Duration `yaml:"cursor_ttl"`      // how long a next link works
 }
 
@@ -43,7 +44,7 @@ func (l *Limits) SetDefaults() {
 		DefaultCount: 20, MaxCount: 1000, MaxParams: 200,
 		BodyLimit: 1 << 20, HeaderLimit: 16 << 10,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-		RequestTimeout: 15 * time.Second, CursorTTL: time.Hour,
+		RequestTimeout: 15 * time.Second, BookingTimeout: 25 * time.Second, CursorTTL: time.Hour,
 	}
 }
 
@@ -98,6 +99,7 @@ func (l Limits) Validate() error {
 		{"write_timeout", l.WriteTimeout},
 		{"idle_timeout", l.IdleTimeout},
 		{"request_timeout", l.RequestTimeout},
+		{"booking_timeout", l.BookingTimeout},
 		{"cursor_ttl", l.CursorTTL},
 	} {
 		if d.value <= 0 || d.value > 7*24*time.Hour {

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -19,7 +22,7 @@ func (x *exchange) refuse(err error) error {
 	if status >= fiber.StatusInternalServerError && e.Err != nil {
 		x.s.deps.Logger.LogAttrs(x.ctx, slog.LevelError, "a request failed",
 			slog.String("requestId", x.id), slog.String("route", x.route),
-			slog.String("code", string(e.Code)), slog.String("source", string(e.Source)), slog.String("error", e.Err.Error()))
+			slog.String("code", string(e.Code)), slog.String("source", string(e.Source)), slog.String("error", x.cause(e.Err)))
 	}
 	x.refuseHeaders(e, status)
 	body, err := fhir.Write(x.release, x.format, fhir.Outcome(e))
@@ -29,6 +32,20 @@ func (x *exchange) refuse(err error) error {
 		return nil
 	}
 	return x.send(status, body)
+}
+
+// cause is what is logged of an error behind a refusal. An error of net/http
+// holds the address that was asked, and with it perhaps a patient's id: where
+// patients come in, the kinds of errors must do.
+func (x *exchange) cause(err error) string {
+	if !x.private {
+		return err.Error()
+	}
+	var kinds []string
+	for ; err != nil; err = errors.Unwrap(err) {
+		kinds = append(kinds, fmt.Sprintf("%T", err))
+	}
+	return strings.Join(kinds, " < ")
 }
 
 func (x *exchange) refuseHeaders(e *scheduling.Error, status int) {

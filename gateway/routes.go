@@ -46,6 +46,9 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 		s.app.Get(base+"/Appointment/"+find, s.route(base+"/Appointment/$find", auth.Find, (*exchange).findByGet))
 		s.app.Post(base+"/Appointment/"+find, s.route(base+"/Appointment/$find", auth.Find, (*exchange).findByPost))
 	}
+	if s.deps.Desk != nil {
+		s.serveDesk(base)
+	}
 	for _, kind := range directoryKinds() {
 		search := func(x *exchange) error { return x.search(kind) }
 		get("/"+string(kind), auth.Directory, search)
@@ -56,6 +59,15 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 
 // handler answers an exchange, or gives the error to answer with.
 type handler func(*exchange) error
+
+// private is a route to what is one principal's alone: its errors may tell of a
+// patient, and are logged by their kind.
+func (s *Server) private(template string, handle handler) fiber.Handler {
+	return s.route(template, auth.Book, func(x *exchange) error {
+		x.private = true
+		return handle(x)
+	})
+}
 
 // route puts what every handler needs before it: the template's name, the
 // caller, a format that both sides speak.

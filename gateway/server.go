@@ -30,9 +30,20 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Version    string // of the program, told in the CapabilityStatement
 	Now        func() time.Time
+
+	// Desk holds and books; nil: nothing of that is served, or told.
+	Desk Desk
+	// PrincipalKey keys the names that the desk knows callers by: the same on
+	// every gateway and for ever, 16 bytes or more. Needed with a Desk.
+	PrincipalKey []byte
+	// Holds bounds what may be held at once; zero: DefaultHolds.
+	Holds Holds
 }
 
 func (d Deps) check() error {
+	if d.Desk != nil && len(d.PrincipalKey) < minSecret {
+		return fmt.Errorf("gateway: the key of principals needs %d bytes", minSecret)
+	}
 	if d.Finder == nil || d.Auth == nil || d.Logger == nil || d.Registerer == nil || d.Now == nil {
 		return errors.New("gateway: a finder, an authenticator, a logger, a registerer and a clock are needed")
 	}
@@ -75,6 +86,9 @@ func New(opts Options, deps Deps) (*Server, error) {
 	m, err := newMetrics(deps.Registerer)
 	if err != nil {
 		return nil, err
+	}
+	if deps.Holds == (Holds{}) {
+		deps.Holds = DefaultHolds()
 	}
 	s := &Server{opts: opts, deps: deps, metrics: m, cursors: c, renderer: fhir.NewRenderer(nil), base: publicBase(opts, opts.Listen)}
 	s.Reconfigure(deps.Sources, deps.Auth)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"slotgate/gateway/booking"
 	"slotgate/scheduling"
 )
 
@@ -65,6 +66,12 @@ func judge(err error) (*scheduling.Error, int) {
 		return r.err, r.status
 	}
 	e := scheduling.AsError(err)
+	switch {
+	case errors.Is(err, booking.ErrState):
+		return e, fiber.StatusConflict
+	case errors.Is(err, booking.ErrVersion):
+		return e, fiber.StatusPreconditionFailed
+	}
 	return e, statusOf(e.Code)
 }
 

@@ -36,6 +36,12 @@ type Deps struct {
 	// Detail tells of a source that this process talks to itself; nil where
 	// another process does.
 	Detail func(scheduling.SourceID) (Detail, bool)
+	// Unsettled gives what is in doubt; nil: nothing is booked through this
+	// process.
+	Unsettled func(context.Context) ([]scheduling.Entry, error)
+	// Decide ends what reading the EHR cannot: a person has looked. Errors:
+	// unknown-id, not-acceptable where nothing is to be decided.
+	Decide func(ctx context.Context, id string, d scheduling.Decision) error
 	// Writes tells why holds and bookings would be refused; nil: they are not
 	// served at all.
 	Writes func(context.Context) error
@@ -89,9 +95,12 @@ func (s *Server) routes() {
 		Timeout: 10 * time.Second,
 	})))
 	s.app.Get("/api/sources", func(c *fiber.Ctx) error { return send(c, s.list()) })
-	// Nothing can be booked through this process, so nothing can be in doubt
-	// and no hold can be left behind.
-	s.app.Get("/api/in-doubt", func(c *fiber.Ctx) error { return send(c, []string{}) })
+	s.app.Get("/api/in-doubt", s.listDoubts)
+	if s.deps.Unsettled != nil && s.deps.Decide != nil {
+		s.app.Get("/api/in-doubt/:id", s.readDoubt)
+		s.app.Post("/api/in-doubt/:id", s.decide)
+	}
+	// Expired holds are released by the desk's own sweep: none is left behind.
 	s.app.Get("/api/orphans", func(c *fiber.Ctx) error { return send(c, []string{}) })
 }
 
