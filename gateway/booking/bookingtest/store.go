@@ -69,6 +69,11 @@ func (s *Store) Lose(source scheduling.SourceID) {
 			delete(s.claims, p)
 		}
 	}
+	for p := range s.raised {
+		if p.source == source {
+			delete(s.raised, p)
+		}
+	}
 }
 
 // Claimed tells which entry has a slot.

@@ -1,0 +1,249 @@
+package booking_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"slotgate/gateway/booking"
+	"slotgate/gateway/booking/bookingtest"
+	"slotgate/scheduling"
+)
+
+const napa = scheduling.SourceID("napa")
+
+var opening = time.Date(2030, 5, 6, 15, 0, 0, 0, time.UTC)
+
+// world is desks, a store and an EHR.
+type world struct {
+	clock   *bookingtest.Clock
+	store   *bookingtest.Store
+	ehr     *bookingtest.EHR
+	slots   []scheduling.Slot
+	setting *scheduling.Setting
+	log     *syncText
+	reg     *prometheus.Registry
+	desk    *booking.Desk
+	opts    booking.Options
+	people  booking.Patients
+
+	mu        sync.Mutex
+	refetched []scheduling.Scope
+}
+
+// syncText is a log that tests read.
+type syncText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncText) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncText) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newWorld(t testing.TB, slots int, change ...func(*scheduling.Abilities)) *world {
+	t.Helper()
+	zone, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{clock: bookingtest.NewClock(opening.Add(-72 * time.Hour)), log: &syncText{}}
+	w.store = bookingtest.NewStore(w.clock)
+	for i := range slots {
+		at := opening.Add(time.Duration(i) * 30 * time.Minute)
+		w.slots = append(w.slots, scheduling.Slot{ID: fmt.Sprint("s", i), Schedule: "sched", Status: scheduling.SlotFree, Start: at, End: at.Add(30 * time.Minute)})
+	}
+	w.setting = &scheduling.Setting{
+		Source: napa, Schedule: &scheduling.Schedule{ID: "sched"}, Zone: zone,
+		Practitioners: []*scheduling.Practitioner{{ID: "dr"}}, Locations: []*scheduling.Location{{ID: "place", Name: "Napa"}},
+	}
+	can := bookingtest.Abilities(napa)
+	for _, c := range change {
+		c(&can)
+	}
+	w.ehr = bookingtest.NewEHR(w.clock, can, w.slots...)
+	w.opts = booking.DefaultOptions()
+	w.opts.WaitRunning = 2 * time.Second
+	w.desk = w.newDesk(t, w.store, w.ehr)
+	return w
+}
+
+// stores is a store as the desk sees it.
+type stores interface {
+	booking.Books
+	booking.Holds
+	booking.Keys
+	booking.Leases
+}
+
+func (w *world) newDesk(t testing.TB, store stores, ehr booking.EHR) *booking.Desk {
+	t.Helper()
+	w.reg = prometheus.NewRegistry()
+	desk, err := booking.New(booking.Deps{
+		Offers: w, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: w.clock, Patients: w.people,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)), Metrics: w.reg, Secret: []byte("0123456789abcdef0123456789abcdef"),
+	}, w.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return desk
+}
+
+type oneEHR struct{ ehr booking.EHR }
+
+func (o oneEHR) EHR(source scheduling.SourceID) (booking.EHR, bool) { return o.ehr, source == napa }
+func (o oneEHR) Sources() []scheduling.SourceID                     { return []scheduling.SourceID{napa} }
+
+func (w *world) Refetch(_ scheduling.SourceID, scope scheduling.Scope) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refetched = append(w.refetched, scope)
+}
+
+func (w *world) refetches() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.refetched)
+}
+
+// offer is the id of the slot's offer as it would be found now.
+func (w *world) offer(slot int) string {
+	id := w.slots[slot].ID
+	return scheduling.OfferID(napa, w.store.Generation(napa, id), id)
+}
+
+// Offer gives what no claim hides.
+func (w *world) Offer(id string) (scheduling.Hit, bool) {
+	for i, slot := range w.slots {
+		if w.offer(i) != id {
+			continue
+		}
+		if _, claimed := w.store.Claimed(napa, slot.ID); claimed {
+			break
+		}
+		return scheduling.Hit{Offer: scheduling.Offer{ID: id, Slots: []scheduling.Slot{slot}, Setting: w.setting}}, true
+	}
+	return scheduling.Hit{}, false
+}
+
+func (w *world) BySlots(slots []string) (scheduling.Hit, bool) {
+	for i, slot := range w.slots {
+		if slices.Equal(slots, []string{scheduling.ResourceID(napa, scheduling.KindSlot, slot.ID)}) {
+			return w.Offer(w.offer(i))
+		}
+	}
+	return scheduling.Hit{}, false
+}
+
+func (w *world) Gone(id string) bool {
+	for _, slot := range w.slots {
+		for g := range w.store.Generation(napa, slot.ID) + 1 {
+			if scheduling.OfferID(napa, g, slot.ID) == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func caller(name string) booking.Caller {
+	return booking.Caller{Principal: name, Holds: 3, Trusted: []scheduling.SourceID{napa}}
+}
+
+func target(id string) booking.Target { return booking.Target{ID: id} }
+
+func bookFor(id, patient string) booking.BookRequest {
+	return booking.BookRequest{Target: target(id), Patients: []string{patient}}
+}
+
+// settle lets time pass until nothing waits before the horizon, and sweeps
+// whenever something is due.
+func (w *world) settle(t testing.TB, desk *booking.Desk, horizon time.Duration) {
+	t.Helper()
+	until := w.clock.Now().Add(horizon)
+	for range 5000 {
+		next := w.store.NextWake()
+		if next.IsZero() || next.After(until) {
+			return
+		}
+		if wait := next.Sub(w.clock.Now()); wait > 0 {
+			w.clock.Advance(wait)
+		}
+		if _, err := desk.Sweep(context.WithoutCancel(t.Context()), napa); err != nil {
+			t.Fatalf("sweep: %v", err)
+		}
+	}
+	t.Fatalf("it never ends: %+v", w.store.Entries())
+}
+
+// standing gives the patients of the appointments that stand on a slot.
+func (w *world) standing(slot int) []string {
+	var patients []string
+	for _, a := range w.ehr.Appointments() {
+		if a.Status.Stands() && slices.Contains(a.Slots, w.slots[slot].ID) {
+			patients = append(patients, strings.Join(a.Patient, "+"))
+		}
+	}
+	return patients
+}
+
+func (w *world) counter(t testing.TB, name, label string) float64 {
+	t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetValue() == label {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}
+
+func wantCode(t testing.TB, err error, code scheduling.Code) {
+	t.Helper()
+	if got := scheduling.CodeOf(err); got != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+func must[V any](v V, err error) func(testing.TB) V {
+	return func(t testing.TB) V {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("unexpected: %v", err)
+		}
+		return v
+	}
+}
+
+func wantStatus(t testing.TB, v booking.View, status scheduling.AppointmentStatus) {
+	t.Helper()
+	if v.Status != status {
+		t.Fatalf("status %s (entry %s, doubt %v), want %s", v.Status, v.Entry.State, v.InDoubt, status)
+	}
+}
