@@ -173,6 +173,9 @@ func (d *Desk) fence(ctx context.Context, e scheduling.Entry, ehr EHR, can sched
 		if err != nil && !is(err, scheduling.UnknownID, scheduling.NotAcceptable, scheduling.SlotTaken) {
 			return false, false
 		}
+		if d.holdStands(ctx, e, hold, ehr, can, scheduling.ForSettle) {
+			return false, false
+		}
 	}
 	free, known := d.slotsFree(ctx, ehr, can, e, scheduling.ForSettle)
 	if !known {

@@ -96,8 +96,11 @@ func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can
 		if err != nil && !is(err, scheduling.UnknownID, scheduling.NotAcceptable, scheduling.SlotTaken) {
 			return d.releaseLater(ctx, e, can, false)
 		}
+		d.reach("release.answered")
+		if d.holdStands(ctx, e, hold, ehr, can, purpose) {
+			return d.releaseLater(ctx, e, can, false)
+		}
 	}
-	d.reach("release.answered")
 	free, _ := d.slotsFree(ctx, ehr, can, e, purpose)
 	return d.released(ctx, e, free)
 }
@@ -152,6 +155,30 @@ func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can sc
 		}
 	}
 	return nil, nil
+}
+
+// holdStands reads back whether the EHR still shows the hold. What cannot be
+// read is taken to stand: the release is tried again.
+func (d *Desk) holdStands(ctx context.Context, e scheduling.Entry, hold *scheduling.Hold, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) bool {
+	rctx, cancel := d.readCtx(ctx, can)
+	defer cancel()
+	if hold.Native != "" {
+		a, err := ehr.Read(rctx, hold.Native, purpose)
+		return err != nil && !is(err, scheduling.UnknownID) || err == nil && a.Status == scheduling.ApptPending
+	}
+	if !can.Slots {
+		return false
+	}
+	states, err := ehr.SlotStates(rctx, e.Offer.SlotIDs(), purpose)
+	if err != nil {
+		return true
+	}
+	for _, s := range states {
+		if s.Status == scheduling.SlotTentative && s.Mark == e.Identifier {
+			return true
+		}
+	}
+	return false
 }
 
 // releaseLater leaves the release for the settler. After a day of trying the

@@ -155,7 +155,7 @@ func (d *Desk) resume(ctx context.Context, e scheduling.Entry, ehr EHR, can sche
 	}
 	if old.State == scheduling.EntryBooked && old.ReplacedBy != e.ID {
 		// Nothing has happened yet; whoever asked has been told nothing.
-		_, err = d.notBooked(ctx, e, busy(e.Source), false)
+		_, err = d.notBooked(ctx, e, refuseState("the reschedule was broken off before anything was sent"), false)
 		return settling(err)
 	}
 	e, err = d.prepare(ctx, e, can)

@@ -247,3 +247,7 @@ func wantStatus(t testing.TB, v booking.View, status scheduling.AppointmentStatu
 		t.Fatalf("status %s (entry %s, doubt %v), want %s", v.Status, v.Entry.State, v.InDoubt, status)
 	}
 }
+
+// tctx is a context for tests of rapid, which has none of its own that outlives
+// an action.
+func tctx(interface{ Helper() }) context.Context { return context.TODO() }
