@@ -235,9 +235,10 @@ func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.A
 			return false
 		}
 		e.State = scheduling.EntryCancelled
-		if e.Undo {
+		if e.Undo && !e.Reserve {
 			e.State = scheduling.EntryNotBooked
 		}
+		e.Undo = e.Undo && !e.Reserve // to be booked back, once more
 		e.Intent.Over, e.Doubt, e.Wanted, e.Hold, e.Unproved = true, nil, nil, nil, !free
 		e.Seen, e.SeenAt = scheduling.ApptCancelled, d.now()
 		if a.ETag != "" {
@@ -245,7 +246,7 @@ func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.A
 		}
 		change.Claims = scheduling.ClaimsFence
 		if e.Reserve { // until the new one is booked
-			change.Claims, change.Wake = scheduling.ClaimsKeep, d.opts.Margin
+			change.Claims, change.Wake = scheduling.ClaimsKeep, d.pause(e.Created)
 		}
 		return true
 	})
