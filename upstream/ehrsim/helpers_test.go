@@ -34,6 +34,7 @@ func start(t *testing.T, o Options) *wire {
 	if o.Now == nil {
 		o.Now = frozen(monday)
 	}
+	setDefault(&o.Days, 9) // long answers cost time under the race detector
 	srv, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,9 +67,32 @@ func TestTheConnectathonIsServedWithItsDirt(t *testing.T) {
 
 func TestALoadedResourceComesAsItCameAndChangesInItsOwnForm(t *testing.T) {
 	t.Parallel()
-	w := start(t, Options{FHIR: STU3, Zone: "America/Los_Angeles", Data: connectathon(t, time.Time{})})
+	w := start(t, Options{FHIR: STU3, Zone: "America/Los_Angeles", Data: oneMorning(t)})
 	t.Run("in XML, besides its meta", func(t *testing.T) { cameAsItWas(t, w) })
 	t.Run("moved, its times have no zone still", func(t *testing.T) { movesInItsForm(t, w) })
+}
+
+// oneMorning loads the schedules and, of the thousands of slots, a few.
+func oneMorning(t *testing.T) *Dataset {
+	t.Helper()
+	from, to := shared(t, "data/argonaut/connectathon"), t.TempDir()
+	for name, keep := range map[string]string{"sched_bundle.xml": "", "slot_bundle.xml": "2017-08-28T080000"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := strings.SplitAfter(string(data), "</entry>")
+		last := len(parts) - 1
+		few := slices.DeleteFunc(parts[:last:last], func(e string) bool { return e != parts[0] && !strings.Contains(e, keep) })
+		if err := os.WriteFile(filepath.Join(to, name), []byte(strings.Join(few, "")+parts[last]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Load(to, LoadOptions{FHIR: STU3, Zone: "America/Los_Angeles"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func cameAsItWas(t *testing.T, w *wire) {
