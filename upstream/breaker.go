@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -11,19 +12,52 @@ import (
 	"slotgate/scheduling"
 )
 
-// newBreaker makes the breaker of one lane. It opens on failures in a row: one
-// bad query among good ones must not close a source.
-func newBreaker(source scheduling.SourceID, l lane, limits Limits, changed func(open bool)) *gobreaker.CircuitBreaker[*answer] {
-	return gobreaker.NewCircuitBreaker[*answer](gobreaker.Settings{
-		Name:    string(source) + "/" + string(l),
-		Timeout: limits.BreakerOpen.Std(),
-		ReadyToTrip: func(counts gobreaker.Counts) bool {
-			return counts.ConsecutiveFailures >= uint32(limits.BreakerFailures) //nolint:gosec // validated
-		},
-		IsSuccessful:  healthy,
-		IsExcluded:    neutral,
-		OnStateChange: func(_ string, _, to gobreaker.State) { changed(to != gobreaker.StateClosed) },
-	})
+// breaker is a circuit breaker that a successful probe closes.
+type breaker struct {
+	fresh func() *gobreaker.CircuitBreaker[*answer]
+	told  func(open bool)
+	now   atomic.Pointer[gobreaker.CircuitBreaker[*answer]]
+}
+
+// newBreaker makes a closed one. It opens on failures in a row: one bad query
+// among good ones must not close a source.
+func newBreaker(source scheduling.SourceID, g guard, limits Limits, changed func(open bool)) *breaker {
+	b := &breaker{told: changed}
+	b.fresh = func() *gobreaker.CircuitBreaker[*answer] {
+		return gobreaker.NewCircuitBreaker[*answer](gobreaker.Settings{
+			Name:    string(source) + "/" + string(g),
+			Timeout: limits.BreakerOpen.Std(),
+			ReadyToTrip: func(counts gobreaker.Counts) bool {
+				return counts.ConsecutiveFailures >= uint32(limits.BreakerFailures) //nolint:gosec // validated
+			},
+			IsSuccessful:  healthy,
+			IsExcluded:    neutral,
+			OnStateChange: func(_ string, _, to gobreaker.State) { changed(to != gobreaker.StateClosed) },
+		})
+	}
+	b.now.Store(b.fresh())
+	return b
+}
+
+func (b *breaker) state() string { return b.now.Load().State().String() }
+
+// run makes a try, unless the breaker is open. A probe is made in any case; when
+// it shows that the source is well, the breaker is closed for everybody.
+func (b *breaker) run(probe bool, try func() (*answer, error)) (*answer, error) {
+	current := b.now.Load()
+	a, err := current.Execute(try)
+	if !probe || !refusedByBreaker(err) {
+		return a, err
+	}
+	a, err = try()
+	if healthy(err) && !neutral(err) && b.now.CompareAndSwap(current, b.fresh()) {
+		b.told(false)
+	}
+	return a, err
+}
+
+func refusedByBreaker(err error) bool {
+	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
 // healthy: the source answered, were it with a refusal.
@@ -36,11 +70,11 @@ func neutral(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) && !faultOf(err).hurt
 }
 
-// broken refuses calls while the lane's breaker is open.
+// broken refuses calls while their breaker is open, but for probes.
 func (s *stack) broken(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
-		a, err := s.breakers[c.lane].Execute(func() (*answer, error) { return next(ctx, c) })
-		if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		a, err := s.breakers[c.guard()].run(c.probe, func() (*answer, error) { return next(ctx, c) })
+		if refusedByBreaker(err) {
 			e := scheduling.Blame(scheduling.SourceDown, s.source, &fault{cause: err}, "the source failed too often just now and is left alone for a moment")
 			e.RetryAfter = s.limits.BreakerOpen.Std()
 			return nil, e
@@ -61,7 +95,7 @@ func (s *stack) retried(next sender) sender {
 		waits.MaxInterval = s.limits.RetryWait.Std()
 		for try := 0; ; try++ {
 			a, err := next(ctx, c)
-			if err == nil || !faultOf(err).again || try >= *s.limits.Retries {
+			if err == nil || c.write || !faultOf(err).again || try >= *s.limits.Retries {
 				return a, err
 			}
 			wait := max(waits.NextBackOff(), scheduling.AsError(err).RetryAfter)

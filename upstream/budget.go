@@ -3,61 +3,179 @@ package upstream
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"slotgate/scheduling"
 )
 
+// share is how many calls may pass a waiting lane before it has its turn: each
+// keeps 5 % of the budget.
+const share = 20
+
 // budget is how much we may ask of one source: calls a second, calls at once,
-// and nothing at all while it asked for a pause.
+// and nothing at all while it asked for a pause. Who waits is served by lane,
+// then in order of arrival.
 type budget struct {
 	source   scheduling.SourceID
-	limiter  *rate.Limiter
-	places   chan struct{}
+	rate     float64       // tokens a second
+	burst    float64       // tokens at most
+	places   int           // calls at once
 	patience time.Duration // a longer pause is an error at once
+	now      func() time.Time
 
-	mu    sync.Mutex
-	until time.Time // end of the pause
+	mu     sync.Mutex
+	tokens float64
+	filled time.Time // when tokens was right
+	busy   int       // places taken
+	lazy   int       // of these by lanes that leave one free
+	queues [len(lanes)][]*turn
+	passed [len(lanes)]int // calls of earlier lanes that went first while it waited
+	timer  *time.Timer     // the next token, while somebody waits for it
+	until  time.Time       // end of the pause, by now
 }
 
-func newBudget(source scheduling.SourceID, limits Limits) *budget {
-	burst := max(limits.Concurrency, int(math.Ceil(limits.Rate/10)))
+// turn is one who waits.
+type turn struct {
+	lane lane
+	come chan struct{}
+	has  bool // the place is taken; guarded by the budget's mutex
+}
+
+func newBudget(source scheduling.SourceID, limits Limits, now func() time.Time) *budget {
+	burst := math.Max(float64(limits.Concurrency), math.Ceil(limits.Rate/10))
 	return &budget{
-		source:   source,
-		limiter:  rate.NewLimiter(rate.Limit(limits.Rate), burst),
-		places:   make(chan struct{}, limits.Concurrency),
-		patience: limits.RetryWait.Std(),
+		source: source, rate: limits.Rate, burst: burst, tokens: burst, filled: time.Now(),
+		places: limits.Concurrency, patience: limits.RetryWait.Std(), now: now,
 	}
 }
 
 // enter waits for a place and for its turn. After nil, leave must follow.
-func (b *budget) enter(ctx context.Context, now time.Time) error {
-	if err := b.waitPause(ctx, now); err != nil {
-		return err
+func (b *budget) enter(ctx context.Context, l lane) error {
+	for {
+		if err := b.waitPause(ctx); err != nil {
+			return err
+		}
+		if err := b.waitTurn(ctx, l); err != nil {
+			return err
+		}
+		if b.pauseLeft() <= 0 {
+			return nil
+		}
+		b.leave(l) // the source asked for a pause meanwhile
 	}
-	select {
-	case <-ctx.Done():
-		return ended(ctx, b.source)
-	case b.places <- struct{}{}:
-	}
-	err := b.limiter.Wait(ctx)
-	if err == nil {
-		return nil
-	}
-	b.leave()
-	if ctx.Err() != nil {
-		return ended(ctx, b.source)
-	}
-	// The turn would come after the caller's deadline.
-	return b.throttled(0, err)
 }
 
-func (b *budget) leave() { <-b.places }
+func (b *budget) waitTurn(ctx context.Context, l lane) error {
+	t := &turn{lane: l, come: make(chan struct{})}
+	b.mu.Lock()
+	b.queues[l.rank()] = append(b.queues[l.rank()], t)
+	b.serve()
+	b.mu.Unlock()
+	select {
+	case <-t.come:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.has {
+		b.vacate(l)
+	} else {
+		queue := &b.queues[l.rank()]
+		*queue = slices.DeleteFunc(*queue, func(one *turn) bool { return one == t })
+	}
+	return ended(ctx, b.source)
+}
 
-// pause stops calls until then. A shorter pause does not end a longer one.
+// leave gives the place back.
+func (b *budget) leave(l lane) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vacate(l)
+}
+
+func (b *budget) vacate(l lane) {
+	b.busy--
+	if l.patient() {
+		b.lazy--
+	}
+	b.serve()
+}
+
+// serve gives out places while there are some. The caller holds the lock.
+func (b *budget) serve() {
+	for b.busy < b.places {
+		rank := b.next()
+		if rank < 0 || !b.token() {
+			return
+		}
+		t := b.queues[rank][0]
+		b.queues[rank] = b.queues[rank][1:]
+		t.has = true
+		b.busy++
+		if t.lane.patient() {
+			b.lazy++
+		}
+		for lower := rank + 1; lower < len(lanes); lower++ {
+			if len(b.queues[lower]) > 0 {
+				b.passed[lower]++
+			}
+		}
+		b.passed[rank] = 0
+		close(t.come)
+	}
+}
+
+// next is the rank of the lane whose turn it is, -1 for none.
+func (b *budget) next() int {
+	first := -1
+	for rank := range lanes {
+		if len(b.queues[rank]) == 0 || lanes[rank].patient() && b.lazy >= b.lazyPlaces() {
+			continue
+		}
+		if b.passed[rank] >= share-1 {
+			return rank
+		}
+		if first < 0 {
+			first = rank
+		}
+	}
+	return first
+}
+
+// lazyPlaces is how many calls of patient lanes may be under way.
+func (b *budget) lazyPlaces() int {
+	if b.places >= 3 {
+		return b.places - 1
+	}
+	return b.places
+}
+
+// token takes one, or sees to it that serve is called when there is one.
+func (b *budget) token() bool {
+	now := time.Now()
+	b.tokens = math.Min(b.burst, b.tokens+now.Sub(b.filled).Seconds()*b.rate)
+	b.filled = now
+	if b.tokens >= 1 {
+		b.tokens--
+		return true
+	}
+	if b.timer == nil {
+		wait := time.Duration((1 - b.tokens) / b.rate * float64(time.Second))
+		b.timer = time.AfterFunc(max(wait, time.Microsecond), func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.timer = nil
+			b.serve()
+		})
+	}
+	return false
+}
+
+// pause stops calls until then, by now's clock. A shorter pause does not end a
+// longer one.
 func (b *budget) pause(until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,15 +184,22 @@ func (b *budget) pause(until time.Time) {
 	}
 }
 
-func (b *budget) waitPause(ctx context.Context, now time.Time) error {
+func (b *budget) pauseLeft() time.Duration {
+	now := b.now()
 	b.mu.Lock()
-	wait := b.until.Sub(now)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	return b.until.Sub(now)
+}
+
+func (b *budget) waitPause(ctx context.Context) error {
+	wait := b.pauseLeft()
 	switch {
 	case wait <= 0:
 		return nil
 	case wait > b.patience:
-		return b.throttled(wait, &fault{cause: errPaused})
+		e := scheduling.Blame(scheduling.Throttled, b.source, &fault{cause: errPaused}, "the source asked us for a pause")
+		e.RetryAfter = wait
+		return e
 	case !sleep(ctx, wait):
 		return ended(ctx, b.source)
 	default:
@@ -82,8 +207,18 @@ func (b *budget) waitPause(ctx context.Context, now time.Time) error {
 	}
 }
 
-func (b *budget) throttled(wait time.Duration, cause error) error {
-	e := scheduling.Blame(scheduling.Throttled, b.source, cause, "our calls to the source are limited, and the limit is reached")
-	e.RetryAfter = wait
-	return e
+// state is what the admin listener shows.
+func (b *budget) state() map[string]any {
+	left := b.pauseLeft()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	waiting := map[string]int{}
+	for rank, l := range lanes {
+		waiting[string(l)] = len(b.queues[rank])
+	}
+	out := map[string]any{"rate": b.rate, "concurrency": b.places, "inFlight": b.busy, "waiting": waiting}
+	if left > 0 {
+		out["pausedFor"] = left.Round(time.Second).String()
+	}
+	return out
 }

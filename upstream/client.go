@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
 	"slotgate/fhir"
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -32,7 +30,8 @@ type Client struct {
 	wire     *wire  // the innermost sender
 	send     sender // the whole stack
 	login    token.Source
-	breakers map[lane]*gobreaker.CircuitBreaker[*answer]
+	breakers map[guard]*breaker
+	budget   *budget
 	metrics  *sourceMetrics
 	log      *slog.Logger
 	now      func() time.Time
@@ -43,6 +42,9 @@ type Client struct {
 	loaded atomic.Bool   // it was read once
 
 	linksNext atomic.Bool // the source has given a next link before
+
+	traits     atomic.Pointer[traits] // what the CapabilityStatement told; nil: nothing yet
+	plainUntil atomic.Int64           // until then slots are taken as not writable (Unix, ns)
 }
 
 // newClient makes the client of valid options. base is the transport that
@@ -81,18 +83,19 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 	if err != nil {
 		return fmt.Errorf("upstream: auth: %w", err)
 	}
-	c.breakers = map[lane]*gobreaker.CircuitBreaker[*answer]{}
-	for _, l := range []lane{laneRead, lanePrefetch} {
-		c.breakers[l] = newBreaker(c.source.ID, l, c.opts.Limits, func(open bool) { c.breakerChanged(l, open) })
-		c.metrics.breaker(l, false)
+	c.breakers = map[guard]*breaker{}
+	for _, g := range guards {
+		c.breakers[g] = newBreaker(c.source.ID, g, c.opts.Limits, func(open bool) { c.breakerChanged(g, open) })
+		c.metrics.breaker(g, false)
 	}
+	c.budget = newBudget(c.source.ID, c.opts.Limits, deps.Now)
 	c.wire = &wire{
-		client: newHTTPClient(c.base, transport), base: c.base,
+		client: newHTTPClient(c.base, transport), writer: newWriter(transport), base: c.base,
 		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody,
 	}
 	c.send = newStack(&stack{
 		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
-		budget: newBudget(c.source.ID, c.opts.Limits), breakers: c.breakers, metrics: c.metrics,
+		budget: c.budget, breakers: c.breakers, metrics: c.metrics,
 	}, c.wire)
 	return nil
 }
@@ -105,9 +108,9 @@ func accept(format string) string {
 	return "application/fhir+json, application/fhir+xml;q=0.5"
 }
 
-func (c *Client) breakerChanged(l lane, open bool) {
-	c.metrics.breaker(l, open)
-	c.log.Info("breaker changed", "source", c.source.ID, "lane", l, "open", open)
+func (c *Client) breakerChanged(g guard, open bool) {
+	c.metrics.breaker(g, open)
+	c.log.Info("breaker changed", "source", c.source.ID, "breaker", g, "open", open)
 }
 
 // Source is the source as everybody else knows it.
@@ -116,14 +119,19 @@ func (c *Client) Source() scheduling.Source { return c.source }
 // Options are what the client was made of.
 func (c *Client) Options() Options { return c.opts }
 
-// Breakers tells the state of each breaker: closed, half-open or open.
+// Breakers tells the state of each breaker (read, write, prefetch): closed,
+// half-open or open.
 func (c *Client) Breakers() map[string]string {
 	out := map[string]string{}
-	for l, b := range c.breakers {
-		out[string(l)] = b.State().String()
+	for g, b := range c.breakers {
+		out[string(g)] = b.state()
 	}
 	return out
 }
+
+// Budget tells what may be asked of the source, what is under way, and how many
+// wait in each lane.
+func (c *Client) Budget() map[string]any { return c.budget.state() }
 
 // Now is the client's clock.
 func (c *Client) Now() time.Time { return c.now() }
@@ -173,7 +181,11 @@ func (c *Client) Login(ctx context.Context) error {
 
 // Metadata reads the source's CapabilityStatement.
 func (c *Client) Metadata(ctx context.Context) (*model.CapabilityStatement, error) {
-	res, err := c.readOne(ctx, "metadata", "metadata")
+	return c.metadata(ctx, laneRead)
+}
+
+func (c *Client) metadata(ctx context.Context, l lane) (*model.CapabilityStatement, error) {
+	res, err := c.readIn(ctx, l, "metadata", "metadata")
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +198,13 @@ func (c *Client) Metadata(ctx context.Context) (*model.CapabilityStatement, erro
 
 // readOne reads one resource at a path below the base.
 func (c *Client) readOne(ctx context.Context, op, path string) (model.Resource, error) {
+	return c.readIn(ctx, laneRead, op, path)
+}
+
+func (c *Client) readIn(ctx context.Context, l lane, op, path string) (model.Resource, error) {
 	var res model.Resource
 	_, err := c.send(ctx, &call{
-		op: op, lane: laneRead, method: http.MethodGet, url: resolve(c.base, path, nil),
+		op: op, lane: l, method: http.MethodGet, url: resolve(c.base, path, nil),
 		read: func(f fhir.Format, body []byte) (err error) {
 			res, err = fhir.Read(c.source.Release, f, body)
 			return err //nolint:wrapcheck // judged by the stack

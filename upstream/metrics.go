@@ -85,12 +85,12 @@ func (m *sourceMetrics) unusable(tally scheduling.Tally) {
 	}
 }
 
-func (m *sourceMetrics) breaker(l lane, open bool) {
+func (m *sourceMetrics) breaker(g guard, open bool) {
 	value := 0.0
 	if open {
 		value = 1
 	}
-	m.all.breaker.WithLabelValues(m.source, string(l)).Set(value)
+	m.all.breaker.WithLabelValues(m.source, string(g)).Set(value)
 }
 
 // forget drops the source's series when it is no longer configured.

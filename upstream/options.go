@@ -40,6 +40,8 @@ type Options struct {
 	Prefetch Prefetch `yaml:"prefetch"`
 	// Auth is how we log in.
 	Auth token.Options `yaml:"auth"`
+	// Booking is how the source is held, booked and cancelled at.
+	Booking Booking `yaml:"booking"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
 	// Quirks bend the dialect.
@@ -96,6 +98,7 @@ type Limits struct {
 func (o *Options) SetDefaults() {
 	o.Auth.SetDefaults()
 	o.Prefetch.SetDefaults()
+	o.Booking.SetDefaults()
 	o.Limits.SetDefaults()
 	o.Quirks.SetDefaults()
 	setDefault(&o.FHIR, scheduling.R4)
@@ -146,8 +149,10 @@ func (o *Options) Validate() error {
 		need("fhir", o.FHIR.Valid(), "unknown release %q; write stu3 or r4", o.FHIR),
 		within("auth", o.Auth.Validate()),
 		within("prefetch", o.Prefetch.Validate()),
+		within("booking", o.Booking.Validate()),
 		within("limits", o.Limits.Validate()),
 		within("quirks", o.Quirks.Validate()),
+		o.checkWays(),
 		o.checkCodes(),
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"slotgate/fhir"
 	"slotgate/fhir/model"
@@ -25,6 +26,10 @@ type question struct {
 	paged bool
 	// limit is how many matches were asked for of an operation without pages.
 	limit int
+
+	lane    lane          // "": prefetch
+	probe   bool          // it passes an open breaker
+	timeout time.Duration // of one page; 0: limits.timeout
 }
 
 // full: $find has no pages; who gives as many as were asked for may have more.
@@ -100,9 +105,19 @@ func refused(err error) bool {
 	return scheduling.CodeOf(err) == scheduling.SourceRefused
 }
 
+// at is a request for a page of the answer.
+func (q question) at(to *url.URL) *call {
+	l := q.lane
+	if l == "" {
+		l = lanePrefetch
+	}
+	return &call{op: q.op, lane: l, method: http.MethodGet, url: to, fresh: true, probe: q.probe, limit: q.timeout}
+}
+
 // call is the first request of the question.
 func (q question) call(c *Client) *call {
-	out := &call{op: q.op, lane: lanePrefetch, method: q.method, url: q.url, fresh: true}
+	out := q.at(q.url)
+	out.method = q.method
 	if q.method == http.MethodPost {
 		out.body, out.kind = q.body, fhir.JSON.ContentType()
 	}
@@ -199,7 +214,7 @@ func (w *walk) follow(link string, from step) (next step, stop string) {
 		}
 		to = rebase(w.client.base, to, w.q.url)
 	}
-	return step{call: &call{op: w.q.op, lane: lanePrefetch, method: http.MethodGet, url: to, fresh: true}}, ""
+	return step{call: w.q.at(to)}, ""
 }
 
 // nextURL reads a next link: absolute, from the root, or relative to the base,
@@ -265,7 +280,7 @@ func (w *walk) offset(matches int, from step) step {
 	query := to.Query()
 	query.Set("_offset", strconv.Itoa(w.rows))
 	to.RawQuery = query.Encode()
-	next.call = &call{op: w.q.op, lane: lanePrefetch, method: http.MethodGet, url: &to, fresh: true}
+	next.call = w.q.at(&to)
 	return next
 }
 

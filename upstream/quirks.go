@@ -53,6 +53,8 @@ type Quirks struct {
 	// Params are sent with every request for slots, such as the service-type
 	// that an Oracle-like server demands.
 	Params map[string]string `yaml:"params"`
+	// Writes bend how the source is held, booked and cancelled at.
+	Writes `yaml:",inline"`
 	// Accept is the format asked for: json or xml; default: json. Both are read.
 	Accept string `yaml:"accept"`
 }
@@ -66,6 +68,7 @@ func (q *Quirks) SetDefaults() {
 	if q.Include == nil {
 		q.Include = []string{"Slot:schedule"}
 	}
+	q.Writes.SetDefaults()
 	if q.StatusSearch == nil {
 		q.StatusSearch = new(bool)
 		*q.StatusSearch = true
@@ -82,6 +85,7 @@ func (q *Quirks) Validate() error {
 		need("page_size", q.PageSize == -1 || q.PageSize >= 1 && q.PageSize <= 10_000, "is %d; write 1 to 10000, or -1 for the server's own", q.PageSize),
 		need("max_days", q.MaxDays >= 0, "is %d; write 0 or more", q.MaxDays),
 		need("offset_paging", oneOf(q.OffsetPaging, "auto", "always", "never"), "is %q; write auto, always or never", q.OffsetPaging),
+		q.Writes.Validate(),
 		need("accept", oneOf(q.Accept, "json", "xml"), "is %q; write json or xml", q.Accept),
 	}
 	for _, value := range q.Include {

@@ -1,12 +1,12 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"slotgate/fhir"
 	"slotgate/scheduling"
@@ -20,24 +20,28 @@ type stack struct {
 	now      func() time.Time
 	login    token.Source
 	budget   *budget
-	breakers map[lane]*gobreaker.CircuitBreaker[*answer]
+	breakers map[guard]*breaker
 	metrics  *sourceMetrics
 }
 
 // newStack reads from the wire outwards. The order matters:
 //   - a try that the breaker or the budget refuses is not sent, and so neither
 //     timed nor counted as a call;
-//   - waiting for the budget is not part of the timeout;
-//   - the breaker sees each try by itself, with the answer already read.
+//   - waiting for the budget is not part of the timeout of a read. A write has
+//     its deadline in its context, and the waiting is part of it: past it others
+//     take the entry over, and nothing may be sent any more;
+//   - the breaker sees each try by itself, with the answer already read;
+//   - a write is never retried, save with a new token where the old one was
+//     refused, unread.
 func newStack(s *stack, w *wire) sender {
 	send := w.send
 	send = s.judged(send)   // status and body become an error of ours
 	send = s.loggedIn(send) // a token, renewed once where it is refused
-	send = s.timed(send)    // limits.timeout
+	send = s.timed(send)    // limits.timeout, or the call's own
 	send = s.observed(send) // metrics
-	send = s.budgeted(send) // limits.rate, limits.concurrency, and the pause that the source asked for
-	send = s.broken(send)   // a breaker per lane
-	return s.retried(send)  // limits.retries
+	send = s.budgeted(send) // by lane: limits.rate, limits.concurrency, and the pause that the source asked for
+	send = s.broken(send)   // a breaker each for reads, writes and prefetch
+	return s.retried(send)  // limits.retries, reads only
 }
 
 // judged turns every answer that is not good into an error.
@@ -103,14 +107,22 @@ func (s *stack) loggedIn(next sender) sender {
 // timed bounds one try, from its token to the last byte of its answer.
 func (s *stack) timed(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
-		within, cancel := context.WithTimeout(ctx, s.limits.Timeout.Std())
+		limit := s.limits.Timeout.Std()
+		if c.limit > 0 {
+			limit = c.limit
+		}
+		within, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
+		began := time.Now()
 		a, err := next(within, c)
+		// A caller's deadline that falls together with ours is ours: the source
+		// had its time.
+		hadTime := errors.Is(ctx.Err(), context.DeadlineExceeded) && time.Since(began) > limit/2
 		switch {
 		case err == nil:
 			return a, nil
-		case within.Err() != nil && ctx.Err() == nil:
-			return nil, judgeTransport(ctx, s.source, context.DeadlineExceeded)
+		case within.Err() != nil && (ctx.Err() == nil || hadTime):
+			return nil, judgeTransport(context.WithoutCancel(ctx), s.source, context.DeadlineExceeded)
 		case scheduling.CodeOf(err) != scheduling.Internal:
 			return a, err
 		default:
@@ -132,10 +144,10 @@ func (s *stack) observed(next sender) sender {
 // budgeted waits for the source's budget, and heeds its wish for a pause.
 func (s *stack) budgeted(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
-		if err := s.budget.enter(ctx, s.now()); err != nil {
+		if err := s.budget.enter(ctx, c.lane); err != nil {
 			return nil, err
 		}
-		defer s.budget.leave()
+		defer s.budget.leave(c.lane)
 		a, err := next(ctx, c)
 		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 {
 			s.budget.pause(s.now().Add(wait.RetryAfter))
@@ -158,6 +170,9 @@ func transportFor(limits Limits) *http.Transport {
 func resolve(base *url.URL, path string, query url.Values) *url.URL {
 	u := *base
 	u.Path = base.Path + "/" + path
+	if path == "" {
+		u.Path = cmp.Or(base.Path, "/")
+	}
 	u.RawPath = ""
 	u.RawQuery = query.Encode()
 	return &u

@@ -9,29 +9,29 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"slotgate/fhir"
 )
 
-// lane is the class of a call: each has its own breaker, so that a source whose
-// searches hang can still be read by id, and the other way round.
-type lane string
-
-const (
-	laneRead     lane = "read"     // small reads: one resource, metadata
-	lanePrefetch lane = "prefetch" // slots and the directory, whole
-)
-
-// call is one request to a source. All calls of this file are safe: they
-// change nothing there and may be repeated.
+// call is one request to a source. One that is no write is safe: it changes
+// nothing there and may be repeated.
 type call struct {
-	op     string // for metrics: metadata, directory, slots, prefetch, find, read
+	op     string // for metrics: metadata, directory, slots, read, book, ...
 	lane   lane
 	method string
 	url    *url.URL
 	body   []byte
 	kind   string // Content-Type of body
 	fresh  bool   // the answer must not come from a cache on the way
+	header http.Header
+	// limit is the longest time for one try; 0: limits.timeout.
+	limit time.Duration
+	// write: it changes something. It is sent once, and what became of it is
+	// noted in sent.
+	write bool
+	sent  *sending
+	probe bool // it passes an open breaker, as its probe
 	// read decodes the answer. It runs within the stack, since an answer that
 	// cannot be read counts against the source.
 	read func(f fhir.Format, body []byte) error
@@ -52,6 +52,7 @@ type sender func(ctx context.Context, c *call) (*answer, error)
 // wire is the innermost sender.
 type wire struct {
 	client *http.Client
+	writer *http.Client // follows no redirect: a write is sent once
 	base   *url.URL
 	accept string
 	agent  string
@@ -85,6 +86,15 @@ func newHTTPClient(base *url.URL, transport http.RoundTripper) *http.Client {
 	}
 }
 
+// newWriter is the same for writes. A redirect is an answer then: to follow it
+// would send the write again, and nobody knows what the first one did.
+func newWriter(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // sameOrigin compares scheme, host and port (RFC 6454).
 func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
@@ -112,7 +122,15 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 		return nil, fmt.Errorf("upstream: request: %w", bare(err))
 	}
 	w.headers(req, c)
-	resp, err := w.client.Do(req)
+	client := w.client
+	if err = ctx.Err(); err != nil {
+		return nil, err //nolint:wrapcheck // timed knows whose the fault is
+	}
+	if c.write {
+		client = w.writer
+		req = c.sent.watch(req)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -130,6 +148,9 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 func (w *wire) headers(req *http.Request, c *call) {
 	req.Header.Set("Accept", w.accept)
 	req.Header.Set("User-Agent", w.agent)
+	for name, values := range c.header {
+		req.Header[name] = values
+	}
 	if c.fresh {
 		req.Header.Set("Cache-Control", "no-cache")
 	}

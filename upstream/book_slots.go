@@ -1,0 +1,268 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// bookSlots books at a plain FHIR server, in the best way that it has.
+func (c *Client) bookSlots(ctx context.Context, t *traits, call scheduling.BookCall) (scheduling.Appointment, error) {
+	switch c.bookWay(t) {
+	case BookTransaction:
+		return c.bookAtOnce(ctx, call)
+	case BookConditional:
+		made, err := c.bookInSteps(ctx, call)
+		if c.plainUntil.Load() > c.now().UnixNano() && scheduling.CodeOf(err) == scheduling.NotSupported {
+			return c.bookPlainly(ctx, t, call)
+		}
+		return made, err
+	default:
+		return c.bookPlainly(ctx, t, call)
+	}
+}
+
+// claimFor are the slots of a booking: those of its hold, or claimed now.
+func (c *Client) claimFor(call scheduling.BookCall) claim {
+	return claim{
+		kind: scheduling.CallBook, lane: laneBook, mark: markFor(call.Hold, call.Identifier),
+		until: c.now().Add(c.opts.Booking.Settle.Std()),
+	}
+}
+
+// bookAtOnce changes the slots and makes the appointment in one transaction.
+func (c *Client) bookAtOnce(ctx context.Context, call scheduling.BookCall) (scheduling.Appointment, error) {
+	how := c.claimFor(call)
+	slots, err := c.openSlots(ctx, call.Offer, how)
+	if err != nil {
+		return scheduling.Appointment{}, err
+	}
+	bundle := &model.Bundle{Type: "transaction"}
+	for _, s := range slots {
+		res, err := s.stamp(scheduling.SlotBusy, how.mark, time.Time{})
+		if err != nil {
+			return scheduling.Appointment{}, c.unsent(err)
+		}
+		bundle.Entry = append(bundle.Entry, model.BundleEntry{
+			Resource: res, Request: &model.BundleRequest{Method: http.MethodPut, URL: "Slot/" + s.id, IfMatch: s.etag},
+		})
+	}
+	bundle.Entry = append(bundle.Entry, model.BundleEntry{
+		Resource: c.newAppointment(call),
+		Request:  &model.BundleRequest{Method: http.MethodPost, URL: "Appointment", IfNoneExist: byIdentifier(c.ours(call.Identifier))},
+	})
+	r, err := c.write(ctx, order{kind: scheduling.CallBook, lane: laneBook, method: http.MethodPost, path: "", resource: bundle})
+	if err != nil {
+		return scheduling.Appointment{}, err
+	}
+	return c.made(r), nil
+}
+
+// bookInSteps claims the slots, makes the appointment, and makes the slots busy.
+// A crash in between leaves slots under our mark, which the settler finds: as
+// long as they are busy-tentative they can be released.
+func (c *Client) bookInSteps(ctx context.Context, call scheduling.BookCall) (scheduling.Appointment, error) {
+	how := c.claimFor(call)
+	slots, err := c.claimSlots(ctx, call.Offer, how)
+	if err != nil {
+		if scheduling.CodeOf(err) == scheduling.NotSupported {
+			c.slotsAreReadOnly()
+		}
+		return scheduling.Appointment{}, err
+	}
+	r, err := c.create(ctx, call)
+	if err != nil {
+		if scheduling.CodeOf(err) == scheduling.InDoubt {
+			return scheduling.Appointment{}, err
+		}
+		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), err)
+	}
+	made := c.made(r)
+	if c.occupy(ctx, slots, how.mark) {
+		return made, nil
+	}
+	return c.yield(ctx, made)
+}
+
+// occupy makes the slots busy once the appointment is there. False: another one
+// has taken a slot from under our mark.
+func (c *Client) occupy(ctx context.Context, slots []*slotNow, mark string) bool {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	for _, s := range slots {
+		err := c.putSlot(ctx, s, change{kind: scheduling.CallBook, lane: laneBook, status: scheduling.SlotBusy, mark: mark})
+		if err == nil {
+			continue
+		}
+		again, readErr := c.readSlot(ctx, s.id, laneBook, true)
+		switch {
+		case readErr != nil:
+			c.log.Warn("a booked slot stays busy-tentative", "source", c.source.ID, "slot", s.id, "error", err)
+		case len(again.marks) > 0 && !again.marked(mark):
+			return false
+		case again.slot.Status == scheduling.SlotTentative && again.marked(mark):
+			_ = c.putSlot(ctx, again, change{kind: scheduling.CallBook, lane: laneBook, status: scheduling.SlotBusy, mark: mark})
+		}
+	}
+	return true
+}
+
+// yield takes our appointment back: another one was first.
+func (c *Client) yield(ctx context.Context, made scheduling.Appointment) (scheduling.Appointment, error) {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	if made.ID == "" || c.withdraw(ctx, made.ID) != nil {
+		return scheduling.Appointment{}, c.doubt(errUnknownReply)
+	}
+	return scheduling.Appointment{}, c.taken()
+}
+
+// bookPlainly makes the appointment and then looks who came first, where the
+// source does not see to that.
+func (c *Client) bookPlainly(ctx context.Context, t *traits, call scheduling.BookCall) (scheduling.Appointment, error) {
+	if c.readsSlots(t) {
+		if _, err := c.openSlots(ctx, call.Offer, c.claimFor(call)); err != nil {
+			return scheduling.Appointment{}, err
+		}
+	}
+	r, err := c.create(ctx, call)
+	if err != nil {
+		return scheduling.Appointment{}, err
+	}
+	made := c.made(r)
+	if c.opts.Quirks.Exclusive == "ehr" || made.ID == "" {
+		return made, nil
+	}
+	rivals, err := c.rivals(ctx, t, call.Offer)
+	if err != nil || len(rivals) < 2 {
+		return made, nil // alone, or nobody can tell: the read-back judges
+	}
+	if rivals[0].ID == made.ID || !slices.ContainsFunc(rivals, func(a scheduling.Appointment) bool { return a.ID == made.ID }) {
+		return made, nil
+	}
+	return c.yield(ctx, made)
+}
+
+// rivals are the appointments that stand on the offer's slots, the first that
+// came first. Two who book at the same time see the same order.
+func (c *Client) rivals(ctx context.Context, t *traits, offer scheduling.OfferRecord) ([]scheduling.Appointment, error) {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	if lag := c.opts.Booking.Lag.Std(); lag > 0 && !sleep(ctx, lag) {
+		return nil, ctx.Err() //nolint:wrapcheck // not looked at
+	}
+	found, err := c.onSlots(ctx, t, offer)
+	if err != nil {
+		return nil, err
+	}
+	asked := offer.SlotIDs()
+	found = slices.DeleteFunc(found, func(a scheduling.Appointment) bool {
+		stands := a.Status.Stands() || a.Status == scheduling.ApptPending
+		shares := slices.ContainsFunc(a.Slots, func(id string) bool { return slices.Contains(asked, id) })
+		return !stands || !shares
+	})
+	slices.SortFunc(found, func(a, b scheduling.Appointment) int {
+		if by := a.Updated.Compare(b.Updated); by != 0 {
+			return by
+		}
+		return compareText(a.ID, b.ID)
+	})
+	return found, nil
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// move changes an appointment to other slots: the new ones are claimed, the
+// appointment is written, the old ones are freed.
+func (c *Client) move(ctx context.Context, t *traits, call scheduling.BookCall) (scheduling.Appointment, error) {
+	d, before, err := c.readDocument(ctx, call.Moves, laneBook, false)
+	switch {
+	case err != nil:
+		return scheduling.Appointment{}, c.unsent(err)
+	case !before.Status.Stands():
+		return scheduling.Appointment{}, scheduling.Blame(scheduling.NotAcceptable, c.source.ID, nil, "the appointment does not stand any more")
+	case call.MovesETag != "" && d.etag != "" && call.MovesETag != d.etag:
+		return scheduling.Appointment{}, scheduling.Blame(scheduling.SourceRefused, c.source.ID, nil, "the appointment was changed meanwhile")
+	}
+	how := c.claimFor(call)
+	slots, err := c.claimSlots(ctx, call.Offer, how)
+	if err != nil {
+		return scheduling.Appointment{}, err
+	}
+	res, err := d.with(c.moved(call, before))
+	if err != nil {
+		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), c.unsent(err))
+	}
+	r, err := c.write(ctx, order{
+		kind: scheduling.CallMove, lane: laneBook, method: http.MethodPut, path: "Appointment/" + d.id, resource: res, ifMatch: d.etag,
+	})
+	switch {
+	case scheduling.CodeOf(err) == scheduling.InDoubt:
+		return scheduling.Appointment{}, err
+	case err != nil:
+		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), err)
+	}
+	c.occupy(ctx, slots, how.mark)
+	c.freeSlotsOf(ctx, slices.DeleteFunc(slices.Clone(before.Slots), func(id string) bool {
+		return slices.Contains(call.Offer.SlotIDs(), id)
+	}), before.Identifiers, true)
+	made := c.made(r)
+	made.ID = d.id
+	return made, nil
+}
+
+// moved is what a move changes of an Appointment.
+func (c *Client) moved(call scheduling.BookCall, before scheduling.Appointment) map[string]any {
+	w := wanted{offer: call.Offer, status: scheduling.ApptBooked, patients: call.Patients, now: c.now()}
+	to := w.resource()
+	changes := map[string]any{
+		"start": to.Start, "end": to.End, "slot": refsJSON(to.Slot), "participant": participantsJSON(to.Participant),
+	}
+	if id := c.ours(call.Identifier); id != "" && !before.HasIdentifier(id) {
+		changes["identifier"] = []map[string]string{{"system": IdentifierSystem, "value": id}}
+	}
+	if to.MinutesDuration != nil {
+		changes["minutesDuration"] = *to.MinutesDuration
+	}
+	return changes
+}
+
+func refsJSON(refs []model.Reference) []map[string]string {
+	var out []map[string]string
+	for _, ref := range refs {
+		out = append(out, refJSON(&ref))
+	}
+	return out
+}
+
+func refJSON(ref *model.Reference) map[string]string {
+	out := map[string]string{}
+	if ref.Reference != "" {
+		out["reference"] = ref.Reference
+	}
+	if ref.Display != "" {
+		out["display"] = ref.Display
+	}
+	return out
+}
+
+func participantsJSON(list []model.AppointmentParticipant) []map[string]any {
+	var out []map[string]any
+	for _, p := range list {
+		out = append(out, map[string]any{"actor": refJSON(p.Actor), "required": p.Required, "status": p.Status})
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"slotgate/fhir/model"
+	"slotgate/scheduling"
+)
+
+// Cancel cancels the appointment; one that is cancelled already is a success.
+// At a slots source its slots are freed, where they are still its own; whether
+// that worked is for the caller to prove.
+//
+// Errors: see booking.EHR.
+func (c *Client) Cancel(ctx context.Context, call scheduling.CancelCall) error {
+	ctx, cancel := c.withinCall(ctx)
+	defer cancel()
+	t := c.learn(ctx, laneBook)
+	d, now, err := c.readDocument(ctx, call.Native, laneBook, false)
+	code := scheduling.CodeOf(err)
+	switch {
+	case code == scheduling.NotSupported:
+		// It cannot be read: what is written is conditional on its being booked.
+		d = &document{kind: kindAppointment, id: call.Native, etag: call.ETag}
+		now = scheduling.Appointment{ID: call.Native, Status: scheduling.ApptBooked, Slots: call.Offer.SlotIDs()}
+	case err != nil:
+		return c.unsent(err)
+	case now.Status.Void():
+		c.afterCancel(ctx, call, now, false)
+		return nil
+	case call.ETag != "" && d.etag != "" && call.ETag != d.etag:
+		return scheduling.Blame(scheduling.SourceRefused, c.source.ID, nil, "the appointment was changed meanwhile")
+	}
+	if err = c.writeCancel(ctx, t, d, now.Status, call.Reason); err != nil {
+		return err
+	}
+	c.afterCancel(ctx, call, now, true)
+	return nil
+}
+
+// withdraw cancels an appointment that this call has made.
+func (c *Client) withdraw(ctx context.Context, native string) error {
+	d, now, err := c.readDocument(ctx, native, laneBook, true)
+	switch {
+	case err != nil:
+		return err
+	case now.Status.Void():
+		return nil
+	}
+	return c.writeCancel(ctx, c.learnt(), d, now.Status, "")
+}
+
+// writeCancel sends the cancellation, and believes no answer that shows the
+// appointment as it was.
+func (c *Client) writeCancel(ctx context.Context, t *traits, d *document, from scheduling.AppointmentStatus, reason string) error {
+	o, err := c.cancellation(t, d, from, reason)
+	if err != nil {
+		return err
+	}
+	o.kind, o.lane = scheduling.CallCancel, laneBook
+	r, err := c.write(ctx, o)
+	if err != nil {
+		return err
+	}
+	if a := r.appointment(); a != nil && a.Status != "" && !scheduling.AppointmentStatus(a.Status).Void() {
+		return c.refuse(scheduling.SourceRefused, r)
+	}
+	return nil
+}
+
+// cancellation is the order that makes an appointment cancelled, on the
+// condition that it is still what we read: If-Match, and in a JSON Patch a test
+// of the status.
+func (c *Client) cancellation(t *traits, d *document, from scheduling.AppointmentStatus, reason string) (order, error) {
+	o := order{method: http.MethodPatch, path: "Appointment/" + d.id, ifMatch: d.etag}
+	p := patch{release: c.source.Release, from: from, reason: reason, extended: len(d.members["extension"]) > 0, had: len(d.members["cancelationReason"]) > 0}
+	format := c.patchFormat(t)
+	if format == "" && d.members == nil {
+		format = "json" // what cannot be read cannot be put
+	}
+	var err error
+	switch format {
+	case "json":
+		o.body, err = p.json()
+		o.contentType = "application/json-patch+json"
+	case "xml":
+		o.body, err = p.xml()
+		o.contentType = "application/xml-patch+xml"
+	case "fhirpath":
+		o.resource = p.fhirpath()
+	default:
+		o.method = http.MethodPut
+		o.resource, err = d.with(p.members(d))
+	}
+	if err != nil {
+		return o, scheduling.Blame(scheduling.NotAcceptable, c.source.ID, err, "the appointment cannot be written")
+	}
+	return o, nil
+}
+
+// afterCancel frees the slots of a cancelled appointment at a source where
+// nobody else does. Those of one that was cancelled before are freed only under
+// its own mark: they may be the next patient's by now.
+func (c *Client) afterCancel(ctx context.Context, call scheduling.CancelCall, now scheduling.Appointment, first bool) {
+	if c.opts.Dialect != Slots || c.bookWay(c.learnt()) == BookPlain {
+		return
+	}
+	slots := now.Slots
+	if len(slots) == 0 {
+		slots = call.Offer.SlotIDs()
+	}
+	c.freeSlotsOf(ctx, slots, now.Identifiers, first)
+}
+
+// freeSlotsOf frees slots under one of these marks, and where bare is true those
+// without any mark of ours too.
+func (c *Client) freeSlotsOf(ctx context.Context, ids, marks []string, bare bool) {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	for _, id := range ids {
+		s, err := c.readSlot(ctx, id, laneBook, true)
+		if err == nil && s.slot.Status != scheduling.SlotFree && s.belongsTo(marks, bare) {
+			err = c.putSlot(ctx, s, change{kind: scheduling.CallRelease, lane: laneBook, status: scheduling.SlotFree})
+		}
+		if err != nil {
+			c.log.Warn("a slot could not be freed after a cancel", "source", c.source.ID, "slot", id, "error", err)
+		}
+	}
+}
+
+func (s *slotNow) belongsTo(marks []string, bare bool) bool {
+	if len(s.marks) == 0 {
+		return bare
+	}
+	for _, mark := range marks {
+		if s.marked(mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// readDocument reads an appointment as it is written and as it is meant.
+func (c *Client) readDocument(ctx context.Context, native string, l lane, probe bool) (*document, scheduling.Appointment, error) {
+	d, res, err := c.document(ctx, kindAppointment, native, l, probe)
+	if err != nil {
+		return nil, scheduling.Appointment{}, err
+	}
+	in, _ := res.(*model.Appointment)
+	now := c.appointmentOf(in, nil)
+	now.ETag = d.etag
+	return d, now, nil
+}
+
+// rawList reads a member that is a list, piece by piece.
+func (d *document) rawList(name string) []any {
+	var raws []json.RawMessage
+	d.member(name, &raws)
+	out := make([]any, 0, len(raws)+1)
+	for _, raw := range raws {
+		out = append(out, raw)
+	}
+	return out
+}
