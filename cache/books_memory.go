@@ -30,6 +30,7 @@ type kept struct {
 	save    save
 	claims  bool
 	settled bool
+	partly  bool      // when it was put back, another entry had one of its slots
 	at      time.Time // when it was saved, by our clock
 }
 
@@ -120,22 +121,42 @@ func (b *Books) compare(ctx context.Context, k kept, version, nonce string) (res
 		// Another one changed it, and is the one to remember it.
 		b.memory.drop(k)
 		return false, nil
+	case stored == ours && k.settled && time.Since(k.at) > rememberFor:
+		b.memory.drop(k)
+		return false, nil
+	case stored == ours && k.partly:
+		_, err := b.putBack(ctx, k)
+		return false, err
 	case stored == ours:
-		if k.settled && time.Since(k.at) > rememberFor {
-			b.memory.drop(k)
-		}
 		return false, nil
 	}
 	b.sealing.forget()
+	restored, err = b.putBack(ctx, k)
+	if restored {
+		b.store.metrics.asserted.WithLabelValues(string(k.save.rec.source)).Inc()
+	}
+	return restored, err
+}
+
+// putBack saves it again. A slot that another entry has is asked for again the
+// next time: that entry may have ended since, and not have been put back yet.
+func (b *Books) putBack(ctx context.Context, k kept) (bool, error) {
 	answer, err := b.run(ctx, k.again())
-	if err != nil || answer != saveDone {
+	if err != nil || (answer != saveDone && answer != savePartly) {
 		return false, err
 	}
-	b.store.metrics.asserted.WithLabelValues(string(k.save.rec.source)).Inc()
+	b.memory.mu.Lock()
+	defer b.memory.mu.Unlock()
+	if now, ok := b.memory.kept[k.save.rec.id]; ok && now.save.nonce == k.save.nonce {
+		now.partly = answer == savePartly
+		b.memory.kept[k.save.rec.id] = now
+	}
 	return true, nil
 }
 
-// again is the save that puts the entry back. Its wake comes when it would have.
+// again is the save that puts the entry back. Its wake comes when it would
+// have; what is booked is due at once, since another gateway, which is gone, may
+// have saved a later version, which is gone too: the EHR is asked.
 func (k kept) again() save {
 	s := k.save
 	s.mode, s.unexpired, s.replicas = "assert", false, 0
@@ -145,6 +166,9 @@ func (k kept) again() save {
 	}
 	if s.wake > 0 {
 		s.wake = max(s.wake-time.Since(k.at), time.Millisecond)
+	}
+	if k.settled && k.claims {
+		s.wake = time.Millisecond
 	}
 	return s
 }

@@ -5,6 +5,7 @@ import "github.com/redis/go-redis/v9"
 // What saveSource answers.
 const (
 	saveDone    = 1
+	savePartly  = 2
 	saveStale   = 0
 	saveTaken   = -1
 	saveExpired = -2
@@ -15,7 +16,10 @@ const (
 // and all lists, or nothing.
 //
 // An entry that was lost and is asserted again (mode assert) goes by its version
-// alone, takes the slots that nobody has, and leaves the others.
+// alone, takes the slots that nobody has, and leaves the others. Together with
+// it fences and numbers of fetches may have been lost. So its slots are fenced,
+// and the next numbers go above the milliseconds of the clock, as those of a new
+// life do, and so above all that were ever given.
 //
 // A call that is repeated since its answer was lost finds its own nonce.
 //
@@ -28,19 +32,20 @@ const (
 //	         15 used: '' no, else the least generation that its slots have then ('0': one more than now),
 //	         16 '1': in doubt, 17 when to forget its patients ('' never), 18 names of the slots for the feed,
 //	         19 n, n digests of patients, then pairs of slot and its end (ms since 1970)
-//	returns  1 saved; 0 another version stands; -1 another entry has a slot; -2 the wake has passed; -3 the books are lost
+//	returns  1 saved; 2 asserted, but another entry has a slot; 0 another version stands; -1 another entry has a slot; -2 the wake has passed; -3 the books are lost
 const saveSource = preamble + clock + `
 local id, mode, claims = ARGV[6], ARGV[7], ARGV[12]
 local now = clock()
 local stored = redis.call('HMGET', KEYS[3], 'v', 'n', 'u', 'i')
-if stored[2] == ARGV[2] then
+if stored[2] == ARGV[2] and mode ~= 'assert' then
   return 1
 end
 if mode == 'save' and redis.call('EXISTS', KEYS[12]) == 0 then
   return -3
 end
 if mode == 'assert' then
-  if stored[1] and tonumber(stored[1]) >= tonumber(ARGV[9]) then
+  local has, ours = tonumber(stored[1] or '0'), tonumber(ARGV[9])
+  if has > ours or (has == ours and stored[2] ~= ARGV[2]) then
     return 0
   end
 elseif (stored[1] or '0') ~= ARGV[8] then
@@ -64,11 +69,20 @@ for at = 20 + digests, #ARGV, 2 do
 end
 
 live(KEYS[1], ARGV[1])
+local lost = mode == 'assert' and stored[2] ~= ARGV[2]
+if lost then
+  local fetch = tonumber(redis.call('HGET', KEYS[1], 'fetch'))
+  redis.call('HSET', KEYS[1], 'fetch', string.format('%.0f', math.max(fetch, now)))
+end
+local answer = 1
 local raise = ARGV[15] ~= '' and stored[3] ~= '1'
 local told = raise
 for at = 20 + digests, #ARGV, 2 do
   local slot, by = ARGV[at], holder[ARGV[at]]
   local ends = tonumber(ARGV[at + 1])
+  if claims == 'take' and by and by ~= id then
+    answer = 2
+  end
   if claims == 'take' and not by then
     redis.call('HSET', KEYS[4], slot, id)
     told = true
@@ -77,7 +91,7 @@ for at = 20 + digests, #ARGV, 2 do
     redis.call('HDEL', KEYS[4], slot)
     told = true
   end
-  if claims == 'fence' and (not by or by == id) then
+  if lost or (claims == 'fence' and (not by or by == id)) then
     redis.call('HSET', KEYS[5], slot, redis.call('HGET', KEYS[1], 'fetch'))
     ends = math.max(ends, now)
     told = true
@@ -129,7 +143,7 @@ end
 if told then
   tell(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 'm', ARGV[18])
 end
-return 1
+return answer
 `
 
 // clock gives the milliseconds since 1970 by the server's clock.
