@@ -17,7 +17,6 @@ type book struct {
 	// schedule has one run as long as its windows do not overlap.
 	runs  []run
 	count int      // slots
-	aside int      // slots that are withheld
 	kinds []kind   // the different kinds of its slots
 	plain bool     // they say nothing of themselves
 	cover coverage // confirmations of this schedule by name
@@ -27,6 +26,7 @@ type book struct {
 	// earliest time at which one of their windows was checked by itself.
 	days    scheduling.Days
 	checked int64
+	aside   int // slots that are withheld
 }
 
 // kind is what a slot says of itself that a query may ask for: numbers of sets.

@@ -338,6 +338,7 @@ func TestLaw4HoldsWhenTheStoreLosesItsData(t *testing.T) {
 	r.Apply("a", fenced("s-1", 70))
 	r.Apply("a", refetched(w, 70))
 	r.Apply("a", confirmed(scheduling.Days{From: w.Key.Day, To: w.Key.Day + 1}, 70))
+	r.Apply("a", confirmed(scheduling.Days{From: w.Key.Day, To: w.Key.Day + 1}, 70, "sched"))
 	r.Apply("a", fenced("s-2", 69)) // passed
 	r.Load("a", scheduling.Snapshot{Marks: []scheduling.Mark{{Slot: "s-3", Claimed: true}}})
 	if ids := offered(t, r); !slices.Equal(ids, []string{"s-2"}) {
@@ -345,7 +346,14 @@ func TestLaw4HoldsWhenTheStoreLosesItsData(t *testing.T) {
 	}
 	r.Apply("a", refetched(w, 1)) // fetches are numbered anew
 	if ids := offered(t, r); !slices.Equal(ids, []string{"s-1", "s-2"}) {
-		t.Errorf("%v is open after the first new fetch", ids)
+		t.Fatalf("%v is open after the first new fetch", ids)
+	}
+	// A claim outlives what is forgotten of the fence before it.
+	r.Apply("a", claimed("s-1"))
+	r.Apply("a", scheduling.Change{Windows: []scheduling.Window{{Key: w.Key, Fetch: 2000}}})
+	r.Apply("a", refetched(w, 2001))
+	if ids := offered(t, r); !slices.Equal(ids, []string{"s-2"}) {
+		t.Errorf("%v is open after a claim", ids)
 	}
 }
 
