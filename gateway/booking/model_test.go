@@ -32,7 +32,9 @@ func newStory(t *rapid.T, tb testing.TB) *story {
 	hold := rapid.SampledFrom([]scheduling.HoldWay{scheduling.HoldEHR, scheduling.HoldNone}).Draw(t, "hold")
 	w := newWorld(tb, 3, func(can *scheduling.Abilities) {
 		can.Reschedule, can.Hold, can.Exclusive = way, hold, !lax
+		can.LateCancel = rapid.Bool().Draw(t, "late cancel")
 	})
+	w.ehr.LateBy = time.Duration(rapid.SampledFrom([]int{3, 30, 90}).Draw(t, "late by")) * time.Second
 	w.opts.WaitRunning = time.Millisecond
 	w.ehr.Be(bookingtest.Lax, lax)
 	s := &story{world: w, fuse: newFuse(), saved: map[string]string{}}
@@ -215,7 +217,6 @@ func (s *story) one(t *rapid.T) {
 
 // end heals the EHR, lets a day and more pass, and looks at what is left.
 func (s *story) end(t *rapid.T, tb testing.TB) {
-	before := s.patients()
 	s.ehr.Heal()
 	s.note("healed")
 	until := s.clock.Now().Add(27 * time.Hour)
@@ -224,13 +225,16 @@ func (s *story) end(t *rapid.T, tb testing.TB) {
 		if next.IsZero() || next.After(until) {
 			break
 		}
-		s.clock.Advance(max(0, next.Sub(s.clock.Now())))
+		// In small steps: the EHR, too, has things to do meanwhile.
+		for next.After(s.clock.Now()) {
+			s.clock.Advance(min(30*time.Minute, next.Sub(s.clock.Now())))
+			s.one(t)
+		}
 		if _, err := s.desk.Sweep(tctx(t), napa); err != nil {
 			t.Fatalf("sweep: %v\n%s", err, s.tale())
 		}
 		s.one(t)
 	}
-	_ = before
 	known := map[string]bool{}
 	for _, e := range s.store.Entries() {
 		switch e.State {
@@ -277,6 +281,9 @@ func TestAnyStoryEndsWellWhateverTheEHRDoes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newStory(rt, t)
+		if s.ehr.Can().Exclusive && rapid.Bool().Draw(rt, "much too late") {
+			s.ehr.LateBy = 5 * time.Hour
+		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"hold": s.hold, "book": s.book, "book too": s.book, "cancel": s.cancel, "reschedule": s.reschedule,
 			"fault": s.fault, "reads": s.failReads, "pass": s.pass, "sweep": s.sweep, "": s.one,

@@ -62,10 +62,8 @@ func (d *Desk) endRefused(e *scheduling.Entry, change *scheduling.EntryChange, t
 		d.endDoubt(e, change)
 	case e.State != scheduling.EntryBooking:
 		return false
-	case e.Used && !taken:
-		d.giveBackLater(e, change)
 	case e.Used:
-		d.endDoubt(e, change)
+		d.giveBackLater(e, change)
 	case taken && hold != nil:
 		// Whatever is left of our hold must not stay.
 		e.State, e.Doubt = scheduling.EntryReleasing, nil
@@ -134,10 +132,15 @@ func (d *Desk) undo(ctx context.Context, e scheduling.Entry, a scheduling.Appoin
 }
 
 // giveBackLater keeps a place that was given up for a reschedule: it is booked
-// back again.
+// back again, for a day, whatever the EHR says.
 func (d *Desk) giveBackLater(e *scheduling.Entry, change *scheduling.EntryChange) {
+	if d.now().Sub(e.SeenAt) > d.opts.LookFor {
+		d.endDoubt(e, change)
+		e.Reserve = false
+		return
+	}
 	e.State, e.Reserve, e.Doubt, e.Intent.Over = scheduling.EntryCancelled, true, nil, true
-	change.Wake = d.pause(e.Intent.SentAt)
+	change.Wake = d.pause(e.SeenAt)
 }
 
 // endDoubt says that what was in doubt is not booked. Reads go on for a day.

@@ -279,8 +279,11 @@ func (d *Desk) bookBack(ctx context.Context, old scheduling.Entry) (scheduling.E
 	}
 	d.reach("giveback.intent")
 	e, err = d.callBook(ctx, e, ehr, can)
-	if e.State == scheduling.EntryNotBooked {
+	switch {
+	case e.State == scheduling.EntryNotBooked:
 		d.alarm(ctx, "nothing-left", e)
+	case is(err, scheduling.SlotTaken):
+		d.alarm(ctx, "not-given-back", e)
 	}
 	return e, err
 }

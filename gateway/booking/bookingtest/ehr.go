@@ -176,14 +176,12 @@ func (h *EHR) Stranger(id string) bool {
 // tick commits what has been on its way long enough.
 func (h *EHR) tick() {
 	now := h.clock.Now()
-	due := h.late
-	h.late = nil
-	for _, c := range due {
-		if c.at.After(now) {
-			h.late = append(h.late, c)
-			continue
+	for i := 0; i < len(h.late); i++ {
+		if c := h.late[i]; !c.at.After(now) {
+			h.late = slices.Delete(h.late, i, i+1)
+			c.do()
+			i = -1 // it may have put others in line
 		}
-		c.do()
 	}
 }
 

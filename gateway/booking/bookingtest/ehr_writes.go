@@ -8,6 +8,9 @@ import (
 	"slotgate/scheduling"
 )
 
+// lapse is when the EHR drops a hold that nobody gave back.
+const lapse = 2 * time.Hour
+
 // Hold makes a pending appointment, or renews one.
 func (h *EHR) Hold(ctx context.Context, call scheduling.HoldCall) (scheduling.HoldAnswer, error) {
 	h.mu.Lock()
@@ -31,6 +34,12 @@ func (h *EHR) Hold(ctx context.Context, call scheduling.HoldCall) (scheduling.Ho
 		}
 		a := h.create(scheduling.ApptPending, ids, call.Patients, call.Identifier)
 		h.occupy(ids, a, scheduling.SlotTentative)
+		h.late = append(h.late, commit{h.clock.Now().Add(lapse), func() {
+			if a.Status == scheduling.ApptPending {
+				a.Status = scheduling.ApptCancelled
+				h.leave(a)
+			}
+		}})
 		return a
 	}
 	if f == LateCommit {
