@@ -18,20 +18,24 @@ import (
 )
 
 type flags struct {
-	Listen        string  `default:"127.0.0.1:8090" help:"Address to listen on; port 0 takes any free one."`
-	Name          string  `help:"Name of the health system."`
-	Dialect       string  `enum:"argonaut,slots" default:"argonaut" help:"Scheduling dialect: argonaut or slots."`
-	FHIR          string  `name:"fhir" enum:"stu3,r4" default:"r4" help:"FHIR version: stu3 or r4."`
-	Zone          string  `help:"IANA zone of all places, and of times without one."`
-	Load          string  `type:"existingdir" help:"Serve the FHIR bundles (XML, JSON) of this folder."`
-	ShiftTo       string  `help:"Move loaded dates by whole weeks, so that the first day is after this one: today, or 2026-11-24."`
-	Practitioners int     `default:"12" help:"Practitioners to generate."`
-	Days          int     `default:"28" help:"Days open for booking, from today on."`
-	Seed          uint64  `default:"1" help:"Same seed, same practice."`
-	PageSize      int     `default:"50" help:"Entries on a page when the client gives no _count."`
-	Bearer        string  `help:"Bearer token that requests must carry."`
-	TimeScale     float64 `default:"1" help:"The simulated clock runs this many times faster."`
-	Faults        string  `type:"existingfile" help:"JSON file of faults to begin with."`
+	Listen         string        `default:"127.0.0.1:8090" help:"Address to listen on; port 0 takes any free one."`
+	Name           string        `help:"Name of the health system."`
+	Dialect        string        `enum:"argonaut,slots" default:"argonaut" help:"Scheduling dialect: argonaut or slots."`
+	FHIR           string        `name:"fhir" enum:"stu3,r4" default:"r4" help:"FHIR version: stu3 or r4."`
+	Zone           string        `help:"IANA zone of all places, and of times without one."`
+	Load           string        `type:"existingdir" help:"Serve the FHIR bundles (XML, JSON) of this folder."`
+	ShiftTo        string        `help:"Move loaded dates by whole weeks, so that the first day is after this one: today, or 2026-11-24."`
+	Practitioners  int           `default:"12" help:"Practitioners to generate."`
+	Days           int           `default:"28" help:"Days open for booking, from today on."`
+	Seed           uint64        `default:"1" help:"Same seed, same practice."`
+	PageSize       int           `default:"50" help:"Entries on a page when the client gives no _count."`
+	Bearer         string        `help:"Bearer token that requests must carry."`
+	HoldFor        time.Duration `default:"5m" help:"How long a hold lasts, by the simulated clock (argonaut)."`
+	StrictSlots    bool          `help:"Appointments need a free slot, which then follows them (slots); else bookings are taken blindly."`
+	NoTransactions bool          `help:"No transactions (slots)."`
+	Refusal        string        `help:"Shape in which a taken slot is refused: cancelled, conflict, outcome-fatal, no-slot, ..."`
+	TimeScale      float64       `default:"1" help:"The simulated clock runs this many times faster."`
+	Faults         string        `type:"existingfile" help:"JSON file of faults to begin with."`
 }
 
 func main() {
@@ -101,6 +105,7 @@ func (f flags) options(now time.Time) (ehrsim.Options, error) {
 	o := ehrsim.Options{
 		Name: f.Name, Dialect: ehrsim.Dialect(f.Dialect), FHIR: ehrsim.FHIR(f.FHIR), Zone: f.Zone, Seed: f.Seed,
 		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
+		HoldFor: f.HoldFor, StrictSlots: f.StrictSlots, NoTransactions: f.NoTransactions, Refusal: f.Refusal,
 	}
 	if f.Faults != "" {
 		data, err := os.ReadFile(f.Faults)

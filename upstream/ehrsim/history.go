@@ -109,7 +109,7 @@ func (r *Request) describe(rq *request) {
 		r.Body = string(rq.body)
 	}
 	r.BodyKind = "other"
-	if found := bodyKind.FindSubmatch(rq.body); found != nil {
+	if found := bodyKind.FindSubmatch(rq.body[:min(len(rq.body), 512)]); found != nil {
 		r.BodyKind = string(found[1]) + string(found[2])
 	}
 	switch {

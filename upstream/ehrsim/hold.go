@@ -112,7 +112,7 @@ func taken(about object) error {
 
 func (t *tx) targetByID(id string) (target, error) {
 	if a := t.appts[id]; a != nil {
-		at := target{id: id, held: a, about: t.srv.flavour.appointment(a)}
+		at := target{id: id, held: a, about: a.resource}
 		if a.status() != "pending" {
 			return at, taken(at.about)
 		}
@@ -122,7 +122,7 @@ func (t *tx) targetByID(id string) (target, error) {
 	if sl == nil {
 		return target{}, notFound("Appointment/" + id + " is not known")
 	}
-	return target{id: id, slots: []*slot{sl}, about: t.srv.offer(t.store, sl, nil)}, nil
+	return target{id: id, slots: []*slot{sl}, about: t.srv.offerOf(t.store, []*slot{sl})}, nil
 }
 
 // targetBySlots finds the slots of an appointment that the client built from

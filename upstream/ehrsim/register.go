@@ -98,7 +98,7 @@ func nameOf(o object) (family, given string) {
 }
 
 // createPatient answers POST Patient. An Argonaut server knows its people by
-// itself and refuses If-None-Exist; a plain one heeds it and nothing else.
+// itself and ignores If-None-Exist; a plain one heeds it and nothing else.
 func (s *Server) createPatient(rq *request) (reply, error) {
 	body, err := rq.resource()
 	if err == nil {

@@ -23,7 +23,7 @@ const (
 	FaultFalseBooked    FaultKind = "false-booked"    // answers as if it were booked, and does nothing
 	FaultFalseCancel    FaultKind = "false-cancel"    // answers as if it were cancelled, and does nothing
 	FaultKeepBusy       FaultKind = "keep-busy"       // cancels, and leaves the slot busy; a Slot put back to free stays as it was
-	FaultLoseHolds      FaultKind = "lose-holds"      // a hold lapses Delay after it was given (at once), whatever Expires told
+	FaultLoseHolds      FaultKind = "lose-holds"      // what $hold gave lapses Delay later (at once), whatever Expires told
 	FaultRival          FaultKind = "rival"           // before it is done, somebody else books the slots it is about
 	FaultStaleSearch    FaultKind = "stale-search"    // searches are answered from a cache, for Delay; Cache-Control: no-cache passes it unless Stubborn
 	FaultLaggingSearch  FaultKind = "lagging-search"  // searches of appointments do not see what came about in the last Delay

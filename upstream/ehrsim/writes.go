@@ -101,6 +101,7 @@ func (t *tx) revise(a *appointment, next object) (reply, error) {
 		if err := t.freeFor(a.id, next); err != nil {
 			return reply{}, err
 		}
+		next = t.atItsSlots(a.resource, next)
 		expires := a.expires
 		if status != "pending" {
 			expires = time.Time{}
@@ -109,6 +110,26 @@ func (t *tx) revise(a *appointment, next object) (reply, error) {
 	}
 	o := t.srv.flavour.appointment(a)
 	return reply{status: http.StatusOK, body: o, tagged: o}, nil
+}
+
+// atItsSlots gives an appointment that was put to other slots their times.
+func (t *tx) atItsSlots(before, next object) object {
+	ids := slotIDs(next)
+	if !t.follows || len(ids) == 0 || slices.Equal(ids, slotIDs(before)) {
+		return next
+	}
+	var slots []*slot
+	for _, id := range ids {
+		if t.slots[id] == nil {
+			return next
+		}
+		slots = append(slots, t.slots[id])
+	}
+	o := t.srv.offerOf(t.store, slots)
+	for _, name := range words("start end minutesDuration") {
+		next = next.with(name, o.get(name), "status")
+	}
+	return next
 }
 
 // freeFor: a strict server lets an appointment have only slots that are free,
