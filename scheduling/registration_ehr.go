@@ -1,0 +1,107 @@
+package scheduling
+
+import (
+	"log/slog"
+	"time"
+)
+
+// RegisterWay is how a person gets a Patient at a source.
+type RegisterWay string
+
+// The ways to register.
+const (
+	// RegisterPost: a plain POST; the server knows its people by itself
+	// (Argonaut Scheduling 1.0: the client shall not use If-None-Exist).
+	RegisterPost RegisterWay = "post"
+	// RegisterIfNoneExist: a create that is conditional on the identifiers.
+	RegisterIfNoneExist RegisterWay = "if-none-exist"
+	// RegisterSearch: a search, and a POST where nobody was found.
+	RegisterSearch RegisterWay = "search-then-post"
+	// RegisterNone: nobody can be registered there by us.
+	RegisterNone RegisterWay = "none"
+)
+
+// Valid tells whether w is one of the ways.
+func (w RegisterWay) Valid() bool {
+	return w == RegisterPost || w == RegisterIfNoneExist || w == RegisterSearch || w == RegisterNone
+}
+
+// Registering is how persons are registered at a source.
+type Registering struct {
+	Way         RegisterWay
+	CallTimeout time.Duration // of one call that changes something
+	ReadTimeout time.Duration // of one search
+	// Settle is how long after a call whose answer was lost nobody may say that
+	// it did nothing (law 5).
+	Settle time.Duration
+}
+
+// RegisterCall asks an EHR for a Patient of this person.
+type RegisterCall struct {
+	Person Registration
+	// Identifier is ours; it goes on the Patient beside the person's own.
+	Identifier string
+	// Conditional: none is made where one has an identifier of the person, or
+	// ours (If-None-Exist).
+	Conditional bool
+}
+
+// PatientQuery looks for Patients at an EHR: by identifiers (one of them), or by
+// name, birth date and gender together.
+type PatientQuery struct {
+	Identifiers []PersonIdentifier
+	Name        PersonName
+	BirthDate   string
+	Gender      string
+}
+
+// LogValue shows nothing (law 10).
+func (q PatientQuery) LogValue() slog.Value { return slog.StringValue("patient query") }
+
+// NativePatient is a Patient as an EHR shows it.
+type NativePatient struct {
+	ID          string
+	Identifiers []PersonIdentifier
+	Names       []PersonName
+	BirthDate   string
+	Gender      string
+	// Bare: the EHR gave the id alone.
+	Bare bool
+	// Made: the answer says that it was created just now.
+	Made bool
+}
+
+// LogValue shows the id only (law 10).
+func (p NativePatient) LogValue() slog.Value { return slog.StringValue(p.ID) }
+
+// String keeps a person out of %v.
+func (p NativePatient) String() string { return "patient " + p.ID }
+
+// LinkState is how far a person's registration at a source has come.
+type LinkState string
+
+// The states of a link.
+const (
+	LinkNone    LinkState = ""        // nothing was sent, or it is known to have done nothing
+	LinkSending LinkState = "sending" // it was sent, or is about to be; its result is not known
+	LinkKnown   LinkState = "known"   // Native is the Patient at the source
+)
+
+// PatientLink is what leads from a person of ours to the Patient of a source. It
+// holds no demographics.
+type PatientLink struct {
+	State      LinkState `json:"state"`
+	Native     string    `json:"native,omitempty"`
+	Identifier string    `json:"identifier,omitempty"` // ours, on the Patient
+	SentAt     time.Time `json:"sentAt,omitzero"`
+	// Made: we created it, it was not found. For the operator alone (law 13).
+	Made bool `json:"made,omitempty"`
+	// Forgotten: the person was deleted; the link is kept for what is open.
+	Forgotten bool      `json:"forgotten,omitempty"`
+	Created   time.Time `json:"created,omitzero"`
+}
+
+// LogValue shows ids and the state.
+func (l PatientLink) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("native", l.Native), slog.String("state", string(l.State)))
+}
