@@ -60,7 +60,7 @@ func get(t *testing.T, url string) (int, map[string]any) {
 func TestTheServerPrintsItsBaseAndACurlLineThatWorksAndStopsWell(t *testing.T) {
 	t.Parallel()
 	for _, dialect := range []string{"argonaut", "slots"} {
-		lines, stop := launch(t, "--dialect", dialect, "--practitioners", "4", "--days", "7")
+		lines, stop := launch(t, "--dialect", dialect, "--hold-for", "2m", "--strict-slots", "--no-transactions", "--practitioners", "4", "--days", "7")
 		if len(lines) != 2 || !strings.HasPrefix(lines[0], "http://127.0.0.1:") {
 			t.Fatalf("printed %q", lines)
 		}
@@ -122,6 +122,8 @@ func TestWrongUsageEndsWithTwoAndSaysWhy(t *testing.T) {
 		{"--load", t.TempDir()},
 		{"--load", t.TempDir(), "--shift-to", "soon"},
 		{"--faults", bad},
+		{"--refusal", "politely"},
+		{"--hold-for=-1m"},
 		{"--frobnicate"},
 	} {
 		var said strings.Builder
