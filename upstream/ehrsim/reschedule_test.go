@@ -192,3 +192,22 @@ func FuzzXMLPatch(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAppointmentBuiltInXMLIsBooked(t *testing.T) {
+	t.Parallel()
+	for _, version := range []FHIR{STU3, R4} {
+		w := start(t, smallWith(func(o *Options) { o.FHIR = version }))
+		sl := w.open(1)[0]
+		appointment := `<Appointment xmlns="http://hl7.org/fhir"><identifier><system value="urn:ours"/><value value="k"/></identifier><status value="proposed"/><start value="` + sl.Start.Format("2006-01-02T15:04:05Z") + `"/><slot><reference value="Slot/` + sl.ID +
+			`"/></slot><participant><actor><reference value="Patient/pat-3"/></actor><status value="accepted"/></participant></Appointment>`
+		a := w.send(http.MethodPost, "/Appointment/$book", "application/fhir+xml",
+			`<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="appt-resource"/><resource>`+appointment+`</resource></parameter></Parameters>`, "Accept", "application/fhir+xml")
+		got := w.srv.Appointments()
+		if a.StatusCode != 201 || len(got) != 1 || got[0].Identifiers[0] != "urn:ours|k" || got[0].Patients[0] != "Patient/pat-3" || !strings.Contains(a.text, `<status value="booked"/>`) {
+			t.Errorf("%d %s: %+v", a.StatusCode, a.text, got)
+		}
+		if a := w.send(http.MethodPost, "/Appointment/$hold", "application/fhir+xml", appointment); !strings.Contains(a.text, `"cancelled"`) {
+			t.Errorf("a bare one, taken: %d %s", a.StatusCode, a.text)
+		}
+	}
+}
