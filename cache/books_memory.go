@@ -12,10 +12,11 @@ import (
 	"slotgate/scheduling"
 )
 
-// How long a settled entry is remembered, far longer than what a failover
-// loses; and how often Run looks whether Redis still has what we know.
+// How long a settled entry is remembered: longer than replicas lag behind. It is
+// forgotten only once Redis was seen to have it then, so that an outage of any
+// length before a failover does no harm. And how often Run looks.
 const (
-	rememberFor = time.Minute
+	rememberFor = 10 * time.Second
 	assertEvery = time.Second
 )
 
