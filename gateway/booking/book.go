@@ -257,7 +257,7 @@ func (d *Desk) judge(ctx context.Context, e scheduling.Entry, a scheduling.Appoi
 
 // booked keeps what was read back: from here on the caller is told so.
 func (d *Desk) booked(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, notProved []string) (scheduling.Entry, error) {
-	intent, late := e.Intent, e.State == scheduling.EntryNotBooked
+	intent, late, held := e.Intent, e.State == scheduling.EntryNotBooked, e.Hold != nil
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if !e.State.MayBecome(scheduling.EntryBooked) || !sameCall(*e, intent) {
 			return false
@@ -282,7 +282,9 @@ func (d *Desk) booked(ctx context.Context, e scheduling.Entry, a scheduling.Appo
 		return d.overtaken(ctx, e, err)
 	}
 	d.reach("book.saved")
-	d.dropHold(ctx, saved.Principal, saved.ID)
+	if held {
+		d.dropHold(ctx, saved.Principal, saved.ID)
+	}
 	return d.afterBooked(ctx, saved)
 }
 

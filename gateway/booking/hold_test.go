@@ -170,3 +170,31 @@ func TestAReadonlySourceIsForFindingOnly(t *testing.T) {
 		wantCode(t, err, code)
 	}
 }
+
+// noOffers is a replica that has not been told yet that a slot is free again.
+type noOffers struct{ *world }
+
+func (noOffers) Offer(string) (scheduling.Hit, bool) { return scheduling.Hit{}, false }
+
+func TestAReleasedIdCanBeTakenBeforeTheFeedShowsItButNotOneThatWasTaken(t *testing.T) {
+	t.Parallel()
+	for _, taken := range []bool{false, true} {
+		w := newWorld(t, 1)
+		desk := w.newDeskOver(t, noOffers{w})
+		id, want := w.offer(0), scheduling.Code("")
+		if taken {
+			w.ehr.Fail(scheduling.CallBook, bookingtest.RefuseTaken)
+			_, err := w.desk.Book(t.Context(), caller("ann"), bookFor(id, "p1"))
+			wantCode(t, err, scheduling.SlotTaken)
+			want = scheduling.SlotTaken
+		} else {
+			must(w.desk.Hold(t.Context(), caller("ann"), holdOf(w, 0)))(t)
+			must(w.desk.Cancel(t.Context(), caller("ann"), booking.CancelRequest{ID: id}))(t)
+		}
+		_, err := desk.Hold(t.Context(), caller("bob"), booking.HoldRequest{Target: target(id)})
+		if scheduling.CodeOf(err) != want {
+			t.Errorf("taken %v: %v", taken, err)
+		}
+		must(w.desk.Hold(t.Context(), caller("bob"), holdOf(w, 0)))(t) // once the feed shows it
+	}
+}

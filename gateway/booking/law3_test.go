@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"slotgate/gateway/booking"
 	"slotgate/gateway/booking/bookingtest"
 	"slotgate/scheduling"
@@ -112,15 +110,9 @@ func TestLaw4ATakenSlotStaysAway(t *testing.T) {
 	w := newWorld(t, 1)
 	id := w.offer(0)
 	stale := staleOffers{w, id}
-	desk, err := booking.New(booking.Deps{
-		Offers: stale, Books: w.store, Holds: w.store, Keys: w.store, Leases: w.store, EHRs: oneEHR{w.ehr}, Refetch: w, Clock: w.clock,
-		Log: w.desk.Log, Metrics: prometheus.NewRegistry(), Secret: w.desk.Secret,
-	}, w.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	desk := w.newDeskOver(t, stale)
 	must(w.desk.Hold(t.Context(), caller("ann"), booking.HoldRequest{Target: target(id)}))(t)
-	_, err = desk.Hold(t.Context(), caller("bob"), booking.HoldRequest{Target: target(id)})
+	_, err := desk.Hold(t.Context(), caller("bob"), booking.HoldRequest{Target: target(id)})
 	wantCode(t, err, scheduling.SlotTaken)
 	_, err = desk.Book(t.Context(), caller("bob"), bookFor(id, "p2"))
 	wantCode(t, err, scheduling.SlotTaken)

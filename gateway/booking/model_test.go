@@ -33,6 +33,8 @@ func newStory(t *rapid.T, tb testing.TB) *story {
 	w := newWorld(tb, 3, func(can *scheduling.Abilities) {
 		can.Reschedule, can.Hold, can.Exclusive = way, hold, !lax
 		can.LateCancel = rapid.Bool().Draw(t, "late cancel")
+		can.Search = rapid.IntRange(0, 3).Draw(t, "search") > 0
+		can.Slots = rapid.IntRange(0, 3).Draw(t, "slots") > 0
 	})
 	w.ehr.LateBy = time.Duration(rapid.SampledFrom([]int{3, 30, 90}).Draw(t, "late by")) * time.Second
 	w.opts.WaitRunning = time.Millisecond
@@ -183,6 +185,47 @@ func (s *story) fault(t *rapid.T) {
 
 func (s *story) failReads(t *rapid.T) { s.ehr.FailReads(rapid.IntRange(1, 6).Draw(t, "reads")) }
 
+// habits are lasting faults: what is not shown, or not yet.
+func (s *story) habit(t *rapid.T) {
+	habits := []bookingtest.Fault{bookingtest.HidesIDs, bookingtest.Sparse}
+	if s.ehr.Can().Exclusive {
+		habits = append(habits, bookingtest.SearchIsBehind)
+	}
+	h, on := rapid.SampledFrom(habits).Draw(t, "habit"), rapid.Bool().Draw(t, "on")
+	s.note("habit %s %v", h, on)
+	s.ehr.Be(h, on)
+}
+
+// person decides what nobody can read, as the EHR's own screen shows it. What
+// stands and should not, the person cancels there.
+func (s *story) person(t *rapid.T) {
+	list, err := s.desk.Unsettled(tctx(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if e.State != scheduling.EntryDoubt || !e.Doubt.Unresolved {
+			continue
+		}
+		in := booking.Decision{ID: e.ID, By: "op", Reason: "looked at the screen"}
+		for _, a := range s.ehr.Appointments() {
+			if a.HasIdentifier(e.Identifier) && a.Status.Stands() {
+				in.Booked, in.Native = true, a.ID
+			}
+		}
+		err := s.desk.Decide(tctx(t), in)
+		if is(err, scheduling.NotAcceptable) {
+			s.ehr.Clinic(in.Native, func(a *scheduling.Appointment) { a.Status = scheduling.ApptCancelled })
+			in.Booked, in.Native = false, ""
+			err = s.desk.Decide(tctx(t), in)
+		}
+		s.note("a person decides %s: %v %v", e.ID, in.Booked, err)
+		if err != nil {
+			t.Fatalf("decide: %v\n%s", err, s.tale())
+		}
+	}
+}
+
 func (s *story) pass(t *rapid.T) {
 	d := time.Duration(rapid.SampledFrom([]int{1, 7, 30, 61, 130, 400}).Draw(t, "seconds")) * time.Second
 	s.clock.Advance(d)
@@ -234,6 +277,10 @@ func (s *story) end(t *rapid.T, tb testing.TB) {
 			t.Fatalf("sweep: %v\n%s", err, s.tale())
 		}
 		s.one(t)
+		s.person(t)
+	}
+	if !s.ehr.Can().Search {
+		s.clock.Advance(3 * time.Hour) // a hold that nobody can find runs out
 	}
 	known := map[string]bool{}
 	for _, e := range s.store.Entries() {
@@ -281,12 +328,12 @@ func TestAnyStoryEndsWellWhateverTheEHRDoes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newStory(rt, t)
-		if s.ehr.Can().Exclusive && rapid.Bool().Draw(rt, "much too late") {
+		if can := s.ehr.Can(); can.Exclusive && can.Search && rapid.Bool().Draw(rt, "much too late") {
 			s.ehr.LateBy = 5 * time.Hour
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"hold": s.hold, "book": s.book, "book too": s.book, "cancel": s.cancel, "reschedule": s.reschedule,
-			"fault": s.fault, "reads": s.failReads, "pass": s.pass, "sweep": s.sweep, "": s.one,
+			"fault": s.fault, "reads": s.failReads, "pass": s.pass, "sweep": s.sweep, "habit": s.habit, "": s.one,
 		})
 		s.end(rt, t)
 	})

@@ -93,9 +93,20 @@ type stores interface {
 
 func (w *world) newDesk(t testing.TB, store stores, ehr booking.EHR) *booking.Desk {
 	t.Helper()
+	return w.join(t, w, store, ehr)
+}
+
+// newDeskOver is a desk that sees other offers.
+func (w *world) newDeskOver(t testing.TB, offers booking.Offers) *booking.Desk {
+	t.Helper()
+	return w.join(t, offers, w.store, w.ehr)
+}
+
+func (w *world) join(t testing.TB, offers booking.Offers, store stores, ehr booking.EHR) *booking.Desk {
+	t.Helper()
 	w.reg = prometheus.NewRegistry()
 	desk, err := booking.New(booking.Deps{
-		Offers: w, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: w.clock, Patients: w.people,
+		Offers: offers, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: w.clock, Patients: w.people,
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Metrics: w.reg, Secret: []byte("0123456789abcdef0123456789abcdef"),
 	}, w.opts)
 	if err != nil {

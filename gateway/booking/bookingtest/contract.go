@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -312,92 +311,5 @@ func unsettled(t T, f Fixture) {
 	save(t, f, keep(e))
 	if list, err = f.Books.Unsettled(t.Context(), f.Source); err != nil || len(list) != 0 {
 		t.Fatalf("a settled one stayed listed: %v %v", list, err)
-	}
-}
-
-func holdsCounted(t T, f Fixture) {
-	ctx := t.Context()
-	for _, offer := range []string{"o1", "o2", "o2"} {
-		must(t, f.Holds.Take(ctx, "p1", offer, 2, time.Hour))
-	}
-	wantCode(t, f.Holds.Take(ctx, "p1", "o3", 2, time.Hour), scheduling.HoldLimit)
-	must(t, f.Holds.Take(ctx, "p2", "o3", 2, time.Hour))
-	must(t, f.Holds.Drop(ctx, "p1", "o1"))
-	must(t, f.Holds.Drop(ctx, "p1", "never"))
-	must(t, f.Holds.Take(ctx, "p1", "o3", 2, time.Hour))
-}
-
-func holdsExpire(t T, f Fixture) {
-	must(t, f.Holds.Take(t.Context(), "p1", "o1", 1, 50*time.Millisecond))
-	f.Advance(200 * time.Millisecond)
-	must(t, f.Holds.Take(t.Context(), "p1", "o2", 1, time.Hour))
-}
-
-func begin(t T, f Fixture, principal, digest string, want scheduling.KeyState) scheduling.KeyRecord {
-	t.Helper()
-	rec, err := f.Keys.Begin(t.Context(), principal, "k", digest, "offer", time.Hour)
-	must(t, err)
-	if rec.State != want {
-		t.Fatalf("the key is %s, want %s", rec.State, want)
-	}
-	return rec
-}
-
-func keys(t T, f Fixture) {
-	begin(t, f, "p1", "d1", scheduling.KeyFresh)
-	if rec := begin(t, f, "p1", "d1", scheduling.KeyRunning); rec.Offer != "offer" {
-		t.Fatalf("a running key is about %q", rec.Offer)
-	}
-	begin(t, f, "p1", "d2", scheduling.KeyOther)
-	begin(t, f, "p2", "d2", scheduling.KeyFresh)
-	must(t, f.Keys.Finish(t.Context(), "p1", "k", "d1", []byte("answer\x00é")))
-	if rec := begin(t, f, "p1", "d1", scheduling.KeyDone); !slices.Equal(rec.Answer, []byte("answer\x00é")) {
-		t.Fatalf("the answer came back as %q", rec.Answer)
-	}
-	begin(t, f, "p1", "d2", scheduling.KeyOther)
-	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "d1"))
-	begin(t, f, "p1", "d1", scheduling.KeyDone) // what is done stays
-}
-
-func keysAbandoned(t T, f Fixture) {
-	begin(t, f, "p1", "d1", scheduling.KeyFresh)
-	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "other"))
-	begin(t, f, "p1", "d1", scheduling.KeyRunning)
-	must(t, f.Keys.Abandon(t.Context(), "p1", "k", "d1"))
-	begin(t, f, "p1", "d2", scheduling.KeyFresh)
-}
-
-func keysLease(t T, f Fixture) {
-	rec, err := f.Keys.Begin(t.Context(), "p1", "k", "d1", "offer", 50*time.Millisecond)
-	must(t, err)
-	if rec.State != scheduling.KeyFresh {
-		t.Fatalf("the key is %s, want fresh", rec.State)
-	}
-	f.Advance(200 * time.Millisecond)
-	begin(t, f, "p1", "d2", scheduling.KeyOther)
-	begin(t, f, "p1", "d1", scheduling.KeyFresh)
-	begin(t, f, "p1", "d1", scheduling.KeyRunning)
-}
-
-func leases(t T, f Fixture) {
-	ctx := t.Context()
-	first, ok, err := f.Leases.Settling(ctx, f.Source, time.Hour)
-	must(t, err)
-	if !ok {
-		t.Fatalf("nobody had the lease")
-	}
-	if _, ok, err = f.Leases.Settling(ctx, f.Source, time.Hour); err != nil || ok {
-		t.Fatalf("two have the lease (%v)", err)
-	}
-	must(t, first.Renew(ctx))
-	must(t, first.Release(ctx))
-	second, ok, err := f.Leases.Settling(ctx, f.Source, 50*time.Millisecond)
-	must(t, err)
-	if !ok {
-		t.Fatalf("a released lease was not given")
-	}
-	f.Advance(200 * time.Millisecond)
-	if err := second.Renew(ctx); err == nil {
-		t.Fatalf("a lease that ran out was renewed")
 	}
 }
