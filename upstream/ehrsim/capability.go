@@ -31,13 +31,17 @@ func capability(o Options, f flavour, base string) object {
 	var resources, operations list
 	for _, typ := range slices.Sorted(maps.Keys(searchParams)) {
 		r := o.restResource(typ)
+		var own list // a member of that name may stand but once
 		for _, op := range ops[typ] {
 			url := guide + strings.ToLower(typ) + "-" + op
 			if f.fhir == STU3 {
 				operations = append(operations, obj("name", op, "definition", obj("reference", url)))
 			} else {
-				r = append(r, member{"operation", list{obj("name", op, "definition", url)}})
+				own = append(own, obj("name", op, "definition", url))
 			}
+		}
+		if len(own) > 0 {
+			r = append(r, member{"operation", own})
 		}
 		resources = append(resources, r)
 	}
