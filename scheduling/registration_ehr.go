@@ -2,6 +2,8 @@ package scheduling
 
 import (
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,8 @@ type Registering struct {
 	// Settle is how long after a call whose answer was lost nobody may say that
 	// it did nothing (law 5).
 	Settle time.Duration
+	// Lag is how far the source's searches are behind its writes.
+	Lag time.Duration
 }
 
 // RegisterCall asks an EHR for a Patient of this person.
@@ -46,13 +50,32 @@ type RegisterCall struct {
 	Conditional bool
 }
 
+// Identifiers are those that the Patient is known by: the person's, and ours.
+func (c RegisterCall) Identifiers() []PersonIdentifier {
+	ids := c.Person.Naming()
+	if c.Identifier != "" {
+		ids = append(ids, PersonIdentifier{System: PatientIdentifierSystem, Value: c.Identifier})
+	}
+	return ids
+}
+
 // PatientQuery looks for Patients at an EHR: by identifiers (one of them), or by
-// name, birth date and gender together.
+// name and birth date together.
 type PatientQuery struct {
 	Identifiers []PersonIdentifier
 	Name        PersonName
 	BirthDate   string
-	Gender      string
+}
+
+// MayBe tells whether the Patient is one of those asked for: a server that does
+// not know a parameter answers with everybody.
+func (q PatientQuery) MayBe(p NativePatient) bool {
+	if len(q.Identifiers) > 0 {
+		return len(p.Identifiers) == 0 || slices.ContainsFunc(p.Identifiers, func(id PersonIdentifier) bool { return slices.Contains(q.Identifiers, id) })
+	}
+	family := Folded(q.Name.Family)
+	return sameDate(q.BirthDate, p.BirthDate) &&
+		(family == "" || len(p.Names) == 0 || slices.ContainsFunc(p.Names, func(n PersonName) bool { return strings.HasPrefix(Folded(n.Family), family) }))
 }
 
 // LogValue shows nothing (law 10).

@@ -42,6 +42,8 @@ type Options struct {
 	Auth token.Options `yaml:"auth"`
 	// Booking is how the source is held, booked and cancelled at.
 	Booking Booking `yaml:"booking"`
+	// Register is how a person gets a Patient there.
+	Register `yaml:",inline"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
 	// Quirks bend the dialect.
@@ -99,6 +101,7 @@ func (o *Options) SetDefaults() {
 	o.Auth.SetDefaults()
 	o.Prefetch.SetDefaults()
 	o.Booking.SetDefaults()
+	o.Register.SetDefaults()
 	o.Limits.SetDefaults()
 	o.Quirks.SetDefaults()
 	setDefault(&o.FHIR, scheduling.R4)
@@ -150,6 +153,7 @@ func (o *Options) Validate() error {
 		within("auth", o.Auth.Validate()),
 		within("prefetch", o.Prefetch.Validate()),
 		within("booking", o.Booking.Validate()),
+		o.Register.Validate(),
 		within("limits", o.Limits.Validate()),
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),
