@@ -12,6 +12,7 @@ import (
 //
 // Errors: unknown-id, ErrState, ErrVersion, and those of the source.
 func (d *Desk) Cancel(ctx context.Context, c Caller, req CancelRequest) (View, error) {
+	req.Reason = reasonCode(req.Reason)
 	return d.once(ctx, c, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
 		for range maxRaces {
 			v, again, err := d.tryCancel(ctx, c, req)
@@ -51,6 +52,14 @@ func (d *Desk) tryCancel(ctx context.Context, c Caller, req CancelRequest) (v Vi
 		return View{}, true, nil
 	}
 	return d.view(e), again, err
+}
+
+// reasonCode lets codes through, and no free text: it is kept in clear.
+func reasonCode(reason string) string {
+	if reason == "" || scheduling.ValidID(reason) {
+		return reason
+	}
+	return "other"
 }
 
 func orReleased(reason string) string {

@@ -81,7 +81,7 @@ func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a s
 	if err != nil {
 		return err
 	}
-	d.Log.InfoContext(ctx, "a person decided what was unresolved", "entry", saved, "booked", in.Booked, "by", in.By, "reason", in.Reason)
+	d.Log.InfoContext(ctx, "a person decided what was unresolved", "entry", saved, "booked", in.Booked, "by", in.By) // the reason is free text: it stays in the entry
 	if !in.Booked {
 		d.refetch(saved)
 		d.giveBack(ctx, saved, nil)

@@ -215,10 +215,6 @@ func (d *Desk) settledNot(ctx context.Context, e scheduling.Entry) error {
 			return false
 		}
 		e.Doubt.Fenced, e.Reason = true, "not-booked"
-		if e.ReplacedBy != "" {
-			d.giveBackLater(e, change)
-			return true
-		}
 		d.endDoubt(e, change)
 		return true
 	})

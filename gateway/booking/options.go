@@ -27,7 +27,13 @@ type Options struct {
 	Patients     int           `yaml:"max_patients"`  // patients of one appointment
 
 	// Checkpoint, if set, is called at each named point of a journey, for tests
-	// that kill the process there.
+	// that kill the process there: key.begun; hold.intent, hold.answered;
+	// renew.intent, renew.answered; release.intent, release.answered;
+	// book.intent, book.answered, book.read, book.saved; refused.saved;
+	// doubt.saved; undo.intent; cancel.intent, cancel.answered, cancel.read,
+	// cancel.saved; reschedule.prepared, reschedule.intent, reschedule.old;
+	// giveback.intent; settle.<state>. An intent has been saved and nothing
+	// sent; answered: the EHR has answered and nothing is saved.
 	Checkpoint func(name string) `yaml:"-"`
 }
 

@@ -63,7 +63,7 @@ func (d *Desk) endRefused(e *scheduling.Entry, change *scheduling.EntryChange, t
 	case e.State != scheduling.EntryBooking:
 		return false
 	case e.Used:
-		d.giveBackLater(e, change)
+		d.endDoubt(e, change)
 	case taken && hold != nil:
 		// Whatever is left of our hold must not stay.
 		e.State, e.Doubt = scheduling.EntryReleasing, nil
@@ -134,17 +134,17 @@ func (d *Desk) undo(ctx context.Context, e scheduling.Entry, a scheduling.Appoin
 // giveBackLater keeps a place that was given up for a reschedule: it is booked
 // back again, for a day, whatever the EHR says.
 func (d *Desk) giveBackLater(e *scheduling.Entry, change *scheduling.EntryChange) {
-	if d.now().Sub(e.SeenAt) > d.opts.LookFor {
-		d.endDoubt(e, change)
-		e.Reserve = false
-		return
-	}
-	e.State, e.Reserve, e.Doubt, e.Intent.Over = scheduling.EntryCancelled, true, nil, true
+	e.State, e.Doubt, e.Intent.Over = scheduling.EntryCancelled, nil, true
 	change.Wake = d.pause(e.SeenAt)
 }
 
 // endDoubt says that what was in doubt is not booked. Reads go on for a day.
 func (d *Desk) endDoubt(e *scheduling.Entry, change *scheduling.EntryChange) {
+	if e.Reserve && d.now().Sub(e.SeenAt) <= d.opts.LookFor {
+		d.giveBackLater(e, change)
+		return
+	}
+	e.Reserve = false
 	e.State, e.Used, e.Hold = scheduling.EntryNotBooked, true, nil
 	e.Intent.Over = true
 	change.Claims = scheduling.ClaimsFence
