@@ -66,6 +66,9 @@ func (s *story) draw(t *rapid.T) (c booking.Caller, patient, id string) {
 // maybeKill lights the fuse for some actions.
 func (s *story) maybeKill(t *rapid.T) {
 	if rapid.IntRange(0, 2).Draw(t, "kill") == 0 {
+		if rapid.Bool().Draw(t, "away") {
+			s.fuse.away.Store(int64(rapid.IntRange(1, 6).Draw(t, "for")))
+		}
 		s.fuse.left.Store(int64(rapid.IntRange(0, 24).Draw(t, "fuse")))
 	}
 }
@@ -160,6 +163,7 @@ func (s *story) reschedule(t *rapid.T) {
 
 func (s *story) after(died bool, what string) {
 	s.fuse.left.Store(-1)
+	s.fuse.away.Store(0)
 	if died {
 		s.note("%s: the desk was killed", what)
 	}
@@ -241,7 +245,7 @@ func (s *story) sweep(t *rapid.T) {
 	for _, e := range due {
 		s.maybeKill(t)
 		died := dying(func() {
-			if err := s.mortal.Settle(tctx(t), e); err != nil {
+			if err := s.mortal.Settle(tctx(t), e); err != nil && !is(err, scheduling.Shedding) {
 				t.Fatalf("settle: %v\n%s", err, s.tale())
 			}
 		})
