@@ -47,7 +47,9 @@ func (r *bookReader) appointment() error {
 // its own from Slots may have given it one of its own, which means nothing here.
 func (r *bookReader) resourceID(a *model.Appointment) error {
 	id := a.ID
-	if id == "" || !looksOurs(id) && len(r.out.Slots) > 0 && r.out.ID == "" {
+	standing := r.ihe && (a.Status == "booked" || a.Status == "cancelled") // it names what stands
+	draft := !standing && !looksOurs(id) && len(r.out.Slots) > 0 && r.out.ID == ""
+	if id == "" || draft {
 		return nil
 	}
 	if !scheduling.ValidID(id) {
