@@ -198,3 +198,35 @@ func TestAReleasedIdCanBeTakenBeforeTheFeedShowsItButNotOneThatWasTaken(t *testi
 		must(w.desk.Hold(t.Context(), caller("bob"), holdOf(w, 0)))(t) // once the feed shows it
 	}
 }
+
+func TestAReleaseThatHasNoEffectIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []bookingtest.Fault{bookingtest.RefuseRules, bookingtest.RefuseTaken, bookingtest.SaysOnly, bookingtest.LostBefore} {
+		w := newWorld(t, 1)
+		must(w.desk.Hold(t.Context(), caller("ann"), holdOf(w, 0)))(t)
+		w.ehr.Fail(scheduling.CallRelease, fault)
+		v := must(w.desk.Cancel(t.Context(), caller("ann"), booking.CancelRequest{ID: w.offer(0)}))(t)
+		if _, claimed := w.store.Claimed(napa, "s0"); !claimed || !v.Has(booking.ReleasedUnverified) {
+			t.Errorf("%s: claimed %v, %v: the EHR still holds it", fault, claimed, v.Notices)
+		}
+		w.settle(t, w.desk, time.Hour)
+		if _, claimed := w.store.Claimed(napa, "s0"); claimed || w.ehr.Slot("s0") != scheduling.SlotFree {
+			t.Errorf("%s: claimed %v, the slot is %s", fault, claimed, w.ehr.Slot("s0"))
+		}
+	}
+}
+
+func TestAHoldEndsByTheStoresClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	behind := bookingtest.NewClock(w.clock.Now().Add(-time.Hour))
+	w.deskClock = behind
+	desk := w.newDesk(t, w.store, w.ehr)
+	must(desk.Hold(t.Context(), caller("ann"), holdOf(w, 0)))(t)
+	w.clock.Advance(6 * time.Minute)
+	_, err := desk.Book(t.Context(), caller("ann"), bookFor(w.offer(0), "p1"))
+	wantCode(t, err, scheduling.HoldExpired)
+	if w.ehr.Writes[scheduling.CallBook] != 0 {
+		t.Fatal("the EHR was asked")
+	}
+}

@@ -33,6 +33,8 @@ type world struct {
 	desk    *booking.Desk
 	opts    booking.Options
 	people  booking.Patients
+	// deskClock is that of desks to come, where it is not the store's.
+	deskClock booking.Clock
 
 	mu        sync.Mutex
 	refetched []scheduling.Scope
@@ -105,8 +107,12 @@ func (w *world) newDeskOver(t testing.TB, offers booking.Offers) *booking.Desk {
 func (w *world) join(t testing.TB, offers booking.Offers, store stores, ehr booking.EHR) *booking.Desk {
 	t.Helper()
 	w.reg = prometheus.NewRegistry()
+	var clock booking.Clock = w.clock
+	if w.deskClock != nil {
+		clock = w.deskClock
+	}
 	desk, err := booking.New(booking.Deps{
-		Offers: offers, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: w.clock, Patients: w.people,
+		Offers: offers, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: clock, Patients: w.people,
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Metrics: w.reg, Secret: []byte("0123456789abcdef0123456789abcdef"),
 	}, w.opts)
 	if err != nil {

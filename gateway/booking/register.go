@@ -1,0 +1,247 @@
+package booking
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"slotgate/scheduling"
+)
+
+// RegistrarDeps is what the registrar works with.
+type RegistrarDeps struct {
+	People People
+	// At finds the registry of a source.
+	At    func(source scheduling.SourceID) (Registry, bool)
+	Named Named
+	Keys  Keys
+	Clock Clock
+	Log   *slog.Logger
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
+}
+
+// Registrar registers people: at the gateway when they come, and at an EHR when
+// a booking there needs them. It keeps no state of its own and is safe for
+// concurrent use. It is the desk's Patients.
+type Registrar struct {
+	RegistrarDeps
+	opts RegisterOptions
+	ends *prometheus.CounterVec
+}
+
+var _ Patients = (*Registrar)(nil)
+
+// NewRegistrar joins the registrar's parts.
+func NewRegistrar(deps RegistrarDeps, opts RegisterOptions) (*Registrar, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Registrar{RegistrarDeps: deps, opts: opts, ends: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "slotgate_registrations_total",
+		Help: "Registrations of persons at sources, by how they ended: made, matched, or the code of the refusal.",
+	}, []string{"source", "end"})}
+	if deps.Metrics == nil {
+		return r, nil
+	}
+	if err := deps.Metrics.Register(r.ends); err != nil {
+		return nil, fmt.Errorf("booking: registering metrics: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Registrar) now() time.Time { return r.Clock.Now().UTC() }
+
+// Register keeps a person at the gateway. added is false where the principal had
+// registered the same one before: that one is given.
+//
+// Errors: missing-data, not-acceptable: see scheduling.Registration.Check;
+// shedding.
+func (r *Registrar) Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error) {
+	if key == "" {
+		return r.add(ctx, principal, person)
+	}
+	digest := digestOf("register", person.Release, person.Resource)
+	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
+	if err != nil {
+		return known, false, err
+	}
+	switch rec.State {
+	case scheduling.KeyOther:
+		return known, false, scheduling.Refuse(scheduling.NotAcceptable, "Idempotency-Key", "this key was used for another request")
+	case scheduling.KeyRunning:
+		return known, false, busy("")
+	case scheduling.KeyDone:
+		return r.again(ctx, principal, rec.Answer)
+	}
+	known, added, err = r.add(ctx, principal, person)
+	r.finish(context.WithoutCancel(ctx), principal, keyDigest(key), digest, registered{ID: known.ID, Added: added}, err)
+	return known, added, err
+}
+
+func (r *Registrar) add(ctx context.Context, principal string, person scheduling.Registration) (scheduling.Registration, bool, error) {
+	now := r.now()
+	if err := person.Check(r.opts.Limits, now); err != nil {
+		return scheduling.Registration{}, false, err
+	}
+	person.ID, person.Created = "pt-"+random(), now.Truncate(time.Second)
+	return r.People.Add(ctx, principal, person)
+}
+
+// random is a name that nobody can guess: 26 characters.
+func random() string {
+	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
+	var b [26]byte
+	_, _ = rand.Read(b[:]) // never fails
+	for i, c := range b {
+		b[i] = letters[c%32]
+	}
+	return string(b[:])
+}
+
+// registered is what is kept of a registration under its key: never the person,
+// who may be forgotten.
+type registered struct {
+	ID    string   `json:"id,omitempty"`
+	Added bool     `json:"added,omitempty"`
+	Error *refusal `json:"error,omitempty"`
+}
+
+// begin waits for the first request under the key, a short while.
+func (r *Registrar) begin(ctx context.Context, principal, key, digest string) (scheduling.KeyRecord, error) {
+	deadline := time.NewTimer(r.opts.WaitRunning)
+	defer deadline.Stop()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		rec, err := r.Keys.Begin(ctx, principal, key, digest, "", keyLease)
+		if err != nil || rec.State != scheduling.KeyRunning {
+			return rec, err
+		}
+		select {
+		case <-ctx.Done():
+			return rec, nil
+		case <-deadline.C:
+			return rec, nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// finish keeps what is final: 2xx, 409, 422.
+func (r *Registrar) finish(ctx context.Context, principal, key, digest string, a registered, err error) {
+	if err != nil && !final(err) {
+		if kerr := r.Keys.Abandon(ctx, principal, key, digest); kerr != nil {
+			r.Log.WarnContext(ctx, "an answer is not forgotten under its key", "error", kerr)
+		}
+		return
+	}
+	if err != nil {
+		e := scheduling.AsError(err)
+		a = registered{Error: &refusal{e.Code, e.Who, e.Message, e.Param, e.Source, errors.Is(err, ErrState)}}
+	}
+	data, kerr := json.Marshal(a)
+	if kerr == nil {
+		kerr = r.Keys.Finish(ctx, principal, key, digest, data)
+	}
+	if kerr != nil {
+		r.Log.WarnContext(ctx, "an answer is not kept under its key", "patient", a.ID, "error", kerr)
+	}
+}
+
+// again answers a repeat.
+func (r *Registrar) again(ctx context.Context, principal string, data []byte) (scheduling.Registration, bool, error) {
+	var a registered
+	if err := json.Unmarshal(data, &a); err != nil {
+		return scheduling.Registration{}, false, scheduling.Fault(scheduling.Internal, err, "an answer that was kept cannot be read")
+	}
+	if e := a.Error; e != nil {
+		refused := &scheduling.Error{Code: e.Code, Who: e.Who, Message: e.Message, Param: e.Param, Source: e.Source}
+		if e.State {
+			refused.Err = ErrState
+		}
+		return scheduling.Registration{}, false, refused
+	}
+	person, err := r.People.Person(ctx, principal, a.ID)
+	return person, a.Added, err
+}
+
+// Patient gives a person of the principal's.
+//
+// Errors: unknown-id; shedding.
+func (r *Registrar) Patient(ctx context.Context, principal, id string) (scheduling.Registration, error) {
+	if !scheduling.ValidID(id) {
+		return scheduling.Registration{}, unknownPatient()
+	}
+	return r.People.Person(ctx, principal, id)
+}
+
+func unknownPatient() error {
+	return scheduling.Refuse(scheduling.UnknownID, "id", "no patient of yours has this id")
+}
+
+// SearchPatients finds persons among the principal's own, the earliest first.
+//
+// Errors: not-acceptable; shedding.
+func (r *Registrar) SearchPatients(ctx context.Context, principal string, s scheduling.PatientSearch) ([]scheduling.Registration, error) {
+	return r.People.SearchPatients(ctx, principal, s)
+}
+
+// Forget forgets a person at once, and who they are at sources where nothing is
+// open.
+//
+// Errors: unknown-id; shedding.
+func (r *Registrar) Forget(ctx context.Context, principal, id string) error {
+	if !scheduling.ValidID(id) {
+		return unknownPatient()
+	}
+	links, err := r.People.Links(ctx, principal, id)
+	if err != nil {
+		return err
+	}
+	known := false
+	for _, l := range links {
+		known = known || !l.Forgotten
+	}
+	// Whose time is over may still have links to forget.
+	if err := r.People.Forget(ctx, principal, id); err != nil && !(known && is(err, scheduling.UnknownID)) {
+		return err
+	}
+	for source, l := range links {
+		if err := r.forgetLink(ctx, principal, source, id, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Registrar) forgetLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.PatientLink) error {
+	open, err := r.open(ctx, principal, source, id)
+	if err != nil {
+		return err
+	}
+	if !open && l.State == scheduling.LinkKnown {
+		l = scheduling.PatientLink{}
+	}
+	l.Forgotten = true
+	return r.People.SaveLink(ctx, principal, source, id, l)
+}
+
+// open tells whether an appointment or a hold names the patient.
+func (r *Registrar) open(ctx context.Context, principal string, source scheduling.SourceID, id string) (bool, error) {
+	entries, err := r.Named.ByPatient(ctx, source, principal, id)
+	if err != nil {
+		return false, err
+	}
+	now := r.now()
+	for _, e := range entries {
+		if e.State.Claims() && (len(e.Offer.Slots) == 0 || e.Offer.End().After(now)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,307 @@
+package booking
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// registration is the making of one person's Patient at one source.
+type registration struct {
+	*Registrar
+	principal string
+	source    scheduling.SourceID
+	id        string
+	person    scheduling.Registration
+	at        Registry
+	how       scheduling.Registering
+	link      scheduling.PatientLink
+}
+
+// Native gives the source's id of a person of the principal's. One whom the
+// source does not know yet is registered there: found or made, once, by however
+// many at a time.
+//
+// Errors: unknown-id for one who is none of the principal's; needs-clinic (409),
+// the same words whatever the source knows; missing-data naming the elements;
+// not-supported where nobody can be registered; source-down with RetryAfter
+// where it is not known yet what the source did; what else ends a call.
+func (r *Registrar) Native(ctx context.Context, principal string, source scheduling.SourceID, id string) (string, error) {
+	native, known, err := r.Known(ctx, principal, source, id)
+	if err != nil || known {
+		return native, err
+	}
+	at, ok := r.At(source)
+	if !ok {
+		return "", &scheduling.Error{Code: scheduling.NotAcceptable, Who: scheduling.Gateway, Source: source, Message: "this source is no longer configured"}
+	}
+	j := &registration{Registrar: r, principal: principal, source: source, id: id, at: at, how: at.Registering()}
+	if j.how.Way == scheduling.RegisterNone {
+		return "", &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Param: "patient", Source: source, Message: "this source takes no new patients from us"}
+	}
+	// While a registration may be under way the person must not be forgotten.
+	if j.person, err = r.People.Keep(ctx, principal, id, r.opts.KeepDoubt); err != nil {
+		return "", err
+	}
+	return j.run(ctx)
+}
+
+// Known is Native for one who is registered at the source already. known is
+// false where the person is the principal's, and the source does not know them.
+//
+// Errors: unknown-id; shedding.
+func (r *Registrar) Known(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, known bool, err error) {
+	if !scheduling.ValidID(id) {
+		return "", false, unknownPatient()
+	}
+	links, err := r.People.Links(ctx, principal, id)
+	if err != nil {
+		return "", false, err
+	}
+	_, err = r.People.Person(ctx, principal, id)
+	switch link := links[source]; {
+	case link.Forgotten:
+		return "", false, unknownPatient()
+	case link.State == scheduling.LinkKnown && (err == nil || is(err, scheduling.UnknownID)):
+		return link.Native, true, nil // a person's time may be over before the link's
+	default:
+		return "", false, err
+	}
+}
+
+// run registers under the lock.
+func (j *registration) run(ctx context.Context) (native string, err error) {
+	length := j.how.CallTimeout + 4*j.how.ReadTimeout
+	lock, err := j.lock(ctx, length+j.opts.Margin)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err := lock.Release(context.WithoutCancel(ctx)); err != nil {
+			j.Log.WarnContext(ctx, "the lock of a registration runs out by itself", "source", j.source, "error", err)
+		}
+	}()
+	// Once the lock may be another's, nothing is sent any more. A caller who
+	// hangs up does not stop what was begun.
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
+	defer cancel()
+	links, err := j.People.Links(within, j.principal, j.id)
+	if err != nil {
+		return "", err
+	}
+	if j.link = links[j.source]; j.link.State == scheduling.LinkKnown {
+		return j.link.Native, nil
+	}
+	found, err := j.register(within)
+	j.told(within, found, err)
+	if err != nil {
+		return "", j.refusal(err)
+	}
+	return found.ID, nil
+}
+
+// lock waits for those who register the same person at the source.
+func (j *registration) lock(ctx context.Context, ttl time.Duration) (scheduling.Lease, error) {
+	deadline := time.NewTimer(j.opts.Wait)
+	defer deadline.Stop()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		lock, ok, err := j.People.Lock(ctx, j.source, j.person, ttl)
+		if err != nil || ok {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, busy(j.source)
+		case <-deadline.C:
+			return nil, busy(j.source)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// register finds or makes the Patient, and keeps the link.
+func (j *registration) register(ctx context.Context) (found scheduling.NativePatient, err error) {
+	if j.link.State == scheduling.LinkSending {
+		if found, err = j.settle(ctx); err != nil || found.ID != "" {
+			return found, err
+		}
+	}
+	if j.how.Way == scheduling.RegisterSearch {
+		if found, err = j.search(ctx); err != nil {
+			return found, err
+		}
+		if found.ID != "" {
+			return found, j.keep(ctx, found)
+		}
+	}
+	if found, err = j.create(ctx); !is(err, scheduling.InDoubt) {
+		return found, err
+	}
+	// One more look at once: most lost answers were only the answer.
+	if found, err = j.settle(ctx); err != nil || found.ID != "" {
+		return found, err
+	}
+	if found, err = j.create(ctx); is(err, scheduling.InDoubt) {
+		return found, j.unsettled()
+	}
+	return found, err
+}
+
+// conditional: the create may be sent again, since it is conditional on our own
+// identifier (law 5).
+func (j *registration) conditional() bool { return j.how.Way == scheduling.RegisterIfNoneExist }
+
+// settle finds out what became of a call whose answer is not known: by our
+// identifier, which was on it. No Patient and no error: it may be sent again.
+func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, error) {
+	ours := scheduling.PersonIdentifier{System: scheduling.PatientIdentifierSystem, Value: j.link.Identifier}
+	list, err := j.at.FindPatients(ctx, scheduling.PatientQuery{Identifiers: []scheduling.PersonIdentifier{ours}})
+	var none scheduling.NativePatient
+	switch {
+	case err == nil && len(list) > 1:
+		return none, j.needsClinic(nil)
+	case err == nil && len(list) == 1:
+		list[0].Made = true
+		return list[0], j.keep(ctx, list[0])
+	case err != nil && !is(err, scheduling.NotSupported):
+		return none, err
+	case j.conditional(), j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag:
+		return none, nil
+	default:
+		return none, j.unsettled()
+	}
+}
+
+// unsettled: nothing was booked, and a repeat will find what the source did.
+func (j *registration) unsettled() error {
+	wait := min(max(j.link.SentAt.Add(j.how.Settle+j.how.Lag).Sub(j.now()), time.Second), 10*time.Second)
+	return &scheduling.Error{
+		Code: scheduling.SourceDown, Who: scheduling.AtEHR, Source: j.source, RetryAfter: wait, Err: errNotDone,
+		Message: "it is not known yet whether the source took the patient; nothing was booked; try again",
+	}
+}
+
+// search looks for the person: an identifier decides. Who has the name and the
+// birth date alone may be anybody.
+func (j *registration) search(ctx context.Context) (scheduling.NativePatient, error) {
+	var none scheduling.NativePatient
+	if ids := j.person.Naming(); len(ids) > 0 {
+		list, err := j.at.FindPatients(ctx, scheduling.PatientQuery{Identifiers: ids})
+		switch {
+		case err != nil:
+			return none, err
+		case len(list) > 1:
+			return none, j.needsClinic(nil)
+		case len(list) == 1:
+			return list[0], j.certain(list[0], true)
+		}
+	}
+	for _, name := range j.person.Names {
+		if name.Family == "" && len(name.Given) == 0 {
+			continue
+		}
+		list, err := j.at.FindPatients(ctx, scheduling.PatientQuery{Name: name, BirthDate: j.person.BirthDate})
+		if err != nil {
+			return none, err
+		}
+		if len(list) > 0 {
+			return none, j.needsClinic(nil)
+		}
+		break // further names are former ones, or other spellings
+	}
+	return none, nil
+}
+
+// certain judges one whom the source took for the person.
+func (j *registration) certain(p scheduling.NativePatient, byIdentifier bool) error {
+	switch {
+	case p.Bare:
+		return nil
+	case byIdentifier && !j.person.SharesIdentifier(p.Identifiers), j.person.Contradicts(p):
+		return j.needsClinic(nil)
+	default:
+		return nil
+	}
+}
+
+// create asks the source for a Patient. The intent is kept before it is sent.
+func (j *registration) create(ctx context.Context) (scheduling.NativePatient, error) {
+	var none scheduling.NativePatient
+	if j.link.Identifier == "" {
+		j.link.Identifier = random()
+	}
+	j.link.State, j.link.SentAt = scheduling.LinkSending, j.now()
+	if err := j.saveLink(ctx); err != nil {
+		return none, err
+	}
+	found, err := j.at.CreatePatient(ctx, scheduling.RegisterCall{Person: j.person, Identifier: j.link.Identifier, Conditional: j.conditional()})
+	switch {
+	case is(err, scheduling.InDoubt):
+		return none, err
+	case err == nil && !found.Made:
+		err = j.certain(found, false)
+	}
+	if err != nil {
+		// A refusal is final: nothing of ours is there.
+		j.link = scheduling.PatientLink{}
+		if lerr := j.saveLink(ctx); lerr != nil {
+			j.Log.WarnContext(ctx, "a refused registration is looked for again", "source", j.source, "patient", j.id, "error", lerr)
+		}
+		return none, err
+	}
+	return found, j.keep(ctx, found)
+}
+
+// keep keeps who the person is at the source.
+func (j *registration) keep(ctx context.Context, found scheduling.NativePatient) error {
+	j.link.State, j.link.Native, j.link.Made, j.link.Created = scheduling.LinkKnown, found.ID, found.Made, j.now()
+	return j.saveLink(ctx)
+}
+
+func (j *registration) saveLink(ctx context.Context) error {
+	return j.People.SaveLink(context.WithoutCancel(ctx), j.principal, j.source, j.id, j.link)
+}
+
+// needsClinic is the one answer whenever it is not certain who is meant: who
+// asks must not learn whom the source knows.
+func (j *registration) needsClinic(cause error) error {
+	if cause == nil {
+		cause = ErrState
+	}
+	return &scheduling.Error{
+		Code: scheduling.NeedsClinic, Who: scheduling.AtEHR, Param: "patient", Source: j.source, Err: cause,
+		Message: "the patient cannot be registered there from here; the clinic can help",
+	}
+}
+
+// refusal is how an error of the source is told. unknown-id is kept for those
+// who are none of the principal's.
+func (j *registration) refusal(err error) error {
+	switch scheduling.CodeOf(err) {
+	case scheduling.NeedsClinic:
+		return j.needsClinic(nil)
+	case scheduling.UnknownID:
+		return scheduling.Blame(scheduling.SourceNonsense, j.source, err, "the source answered the registration with nonsense")
+	case scheduling.InDoubt:
+		return j.unsettled()
+	default:
+		return err
+	}
+}
+
+// told counts how it ended, and says it to the operator, by ids alone (laws 10
+// and 13).
+func (j *registration) told(ctx context.Context, found scheduling.NativePatient, err error) {
+	end := "matched"
+	switch {
+	case err != nil:
+		end = string(scheduling.CodeOf(err))
+	case found.Made:
+		end = "made"
+	}
+	j.ends.WithLabelValues(string(j.source), end).Inc()
+	j.Log.LogAttrs(ctx, slog.LevelInfo, "a person was registered at a source",
+		slog.String("source", string(j.source)), slog.String("patient", j.id), slog.String("end", end), slog.String("native", found.ID))
+}
