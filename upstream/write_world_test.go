@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -12,7 +11,7 @@ import (
 	"slotgate/upstream/ehrsim"
 )
 
-// desk is what these tests know of a source: a client, the simulated EHR behind
+// deskWorld is what these tests know of a source: a client, the simulated EHR behind
 // it, and offers made of its free slots.
 type deskWorld struct {
 	*Client
@@ -142,6 +141,9 @@ func hasty(o *Options) {
 	o.Booking.Settle = config.Duration(5 * time.Second)
 }
 
-// answering is a hand-made server that says it has every ability, and answers
-// one path by itself.
-func answering(handler http.HandlerFunc) http.HandlerFunc { return handler }
+// resume ends a pause that a source asked for.
+func (b *budget) resume() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Time{}
+}

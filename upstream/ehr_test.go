@@ -1,0 +1,9 @@
+package upstream_test
+
+import (
+	"slotgate/gateway/booking"
+	"slotgate/upstream"
+)
+
+// The desk books through this client.
+var _ booking.EHR = (*upstream.Client)(nil)
