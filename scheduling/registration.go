@@ -98,18 +98,27 @@ func (r Registration) SharesIdentifier(with []PersonIdentifier) bool {
 }
 
 // Contradicts tells whether what an EHR shows of a Patient cannot be said of
-// this person: another birth date, another gender, or no family name in common.
-// What one of them does not tell contradicts nothing.
+// this person: another birth date, another gender, no family name in common, or
+// no identifier in common and two different ones of one system. What one of them
+// does not tell contradicts nothing.
 func (r Registration) Contradicts(p NativePatient) bool {
 	switch {
 	case !sameDate(r.BirthDate, p.BirthDate):
 		return true
 	case told(r.Gender) && told(p.Gender) && r.Gender != p.Gender:
 		return true
+	case !r.SharesIdentifier(p.Identifiers) && r.otherIdentifier(p.Identifiers):
+		return true
 	}
 	mine, theirs := families(r.Names), families(p.Names)
 	return len(mine) > 0 && len(theirs) > 0 &&
 		!slices.ContainsFunc(mine, func(name string) bool { return slices.Contains(theirs, name) })
+}
+
+func (r Registration) otherIdentifier(theirs []PersonIdentifier) bool {
+	return slices.ContainsFunc(r.Naming(), func(id PersonIdentifier) bool {
+		return slices.ContainsFunc(theirs, func(other PersonIdentifier) bool { return other.System == id.System && other.Value != id.Value })
+	})
 }
 
 // sameDate compares as far as both are told.

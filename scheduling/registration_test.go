@@ -132,6 +132,9 @@ func TestWhatContradictsAPerson(t *testing.T) {
 		"born another day":      {scheduling.NativePatient{BirthDate: "1964-06-18"}, true},
 		"of another gender":     {scheduling.NativePatient{Gender: "male"}, true},
 		"of another family":     {scheduling.NativePatient{Names: names("Other")}, true},
+		"another number":        {scheduling.NativePatient{Identifiers: []scheduling.PersonIdentifier{{System: "urn:mrn", Value: "2"}}}, true},
+		"two numbers, one his":  {scheduling.NativePatient{Identifiers: []scheduling.PersonIdentifier{{System: "urn:mrn", Value: "2"}, r.Identifiers[0]}}, false},
+		"a number elsewhere":    {scheduling.NativePatient{Identifiers: []scheduling.PersonIdentifier{{System: "urn:other", Value: "2"}}}, false},
 		"one of several names":  {scheduling.NativePatient{Names: append(names("Born"), names("Canaryfamily")...)}, false},
 		"without a family name": {scheduling.NativePatient{Names: []scheduling.PersonName{{Given: []string{"X"}}}}, false},
 	} {

@@ -229,6 +229,7 @@ func (j *registration) certain(p scheduling.NativePatient, byIdentifier bool) er
 // create asks the source for a Patient. The intent is kept before it is sent.
 func (j *registration) create(ctx context.Context) (scheduling.NativePatient, error) {
 	var none scheduling.NativePatient
+	before := j.link
 	if j.link.Identifier == "" {
 		j.link.Identifier = random()
 	}
@@ -244,8 +245,9 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 		err = j.certain(found, false)
 	}
 	if err != nil {
-		// A refusal is final: nothing of ours is there.
-		j.link = scheduling.PatientLink{}
+		// A refusal is final: nothing of this call is there. An earlier one may
+		// still be in doubt.
+		j.link = before
 		if lerr := j.saveLink(ctx); lerr != nil {
 			j.Log.WarnContext(ctx, "a refused registration is looked for again", "source", j.source, "patient", j.id, "error", lerr)
 		}
@@ -254,10 +256,19 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	return found, j.keep(ctx, found)
 }
 
-// keep keeps who the person is at the source.
+// keep keeps who the person is at the source. One who was deleted meanwhile
+// stays so.
 func (j *registration) keep(ctx context.Context, found scheduling.NativePatient) error {
 	j.link.State, j.link.Native, j.link.Made, j.link.Created = scheduling.LinkKnown, found.ID, found.Made, j.now()
-	return j.saveLink(ctx)
+	_, err := j.People.Person(ctx, j.principal, j.id)
+	j.link.Forgotten = is(err, scheduling.UnknownID)
+	if err := j.saveLink(ctx); err != nil {
+		return err
+	}
+	if j.link.Forgotten {
+		return scheduling.Refuse(scheduling.NotAcceptable, "patient", "the patient was deleted")
+	}
+	return nil
 }
 
 func (j *registration) saveLink(ctx context.Context) error {
