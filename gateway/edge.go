@@ -40,6 +40,9 @@ func (s *Server) unread(c *fiber.Ctx, err error) error {
 	x.route = "unreadable"
 	x.headers()
 	err = x.refuse(err)
+	if c.Response().StatusCode() == fiber.StatusRequestEntityTooLarge {
+		linger(c)
+	}
 	x.finish()
 	return err
 }

@@ -132,7 +132,7 @@ func (s *Server) App() *fiber.App { return s.app }
 // Listen serves until Shutdown. It is called once.
 func (s *Server) Listen(ln net.Listener) error {
 	s.base = publicBase(s.opts, ln.Addr().String())
-	if err := s.app.Listener(ln); err != nil {
+	if err := s.app.Listener(lingering{ln}); err != nil {
 		return fmt.Errorf("gateway: serving: %w", err)
 	}
 	return nil
