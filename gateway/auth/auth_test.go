@@ -110,6 +110,48 @@ func TestPrincipalTravelsInTheContext(t *testing.T) {
 	}
 }
 
+func TestADigestIsOfCallerSubjectAndKey(t *testing.T) {
+	t.Parallel()
+	key := []byte("0123456789abcdef")
+	seen := map[string]bool{}
+	for _, p := range []Principal{
+		{Caller: "a", Subject: "bc"}, {Caller: "ab", Subject: "c"}, {Caller: "abc"}, {Subject: "abc"}, {Caller: "a", Subject: "b"},
+	} {
+		for _, k := range [][]byte{key, []byte("another key")} {
+			d := p.Digest(k)
+			if seen[d] || len(d) != 64 || strings.Trim(d, "0123456789abcdef") != "" || d != p.Digest(k) {
+				t.Errorf("%+v: %q", p, d)
+			}
+			seen[d] = true
+		}
+	}
+}
+
+func TestHowMuchMayBeHeld(t *testing.T) {
+	t.Parallel()
+	a, err := New(Options{Callers: []Caller{{ID: "a", KeySHA256: Digest("1")}, {ID: "b", KeySHA256: Digest("2"), HoldsUnnamed: 100}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		key, session string
+		want         int
+	}{
+		{"1", "", 30},
+		{"1", strings.Repeat("s", MinSession), 3},
+		{"2", "", 100},
+		{"2", strings.Repeat("s", MinSession), 3},
+	} {
+		p, err := a.Authenticate(Credentials{Authorization: "Bearer " + tc.key, Session: tc.session})
+		if err != nil || p.Holds(3, 30) != tc.want {
+			t.Errorf("key %s, session %q: %d, %v", tc.key, tc.session, p.Holds(3, 30), err)
+		}
+	}
+	if p := From(t.Context()); len(p.Trusted()) != 0 {
+		t.Errorf("nobody is trusted with %v", p.Trusted())
+	}
+}
+
 func TestTheDemoKeyDoesEverything(t *testing.T) {
 	t.Parallel()
 	a, err := New(Demo())
@@ -124,6 +166,12 @@ func TestTheDemoKeyDoesEverything(t *testing.T) {
 		if !p.May(right) {
 			t.Errorf("the demo key may not %q", right)
 		}
+	}
+	if p.Holds(3, 30) != 100 {
+		t.Errorf("the demo key may hold %d", p.Holds(3, 30))
+	}
+	if nobody, err := a.Authenticate(Credentials{}); err != nil || nobody.May(Book) || !nobody.May(Find) {
+		t.Errorf("without a key: %+v, %v", nobody, err)
 	}
 }
 
@@ -140,6 +188,8 @@ func TestOptionsRefuseWhatCannotWork(t *testing.T) {
 		{"the key itself", Options{Callers: []Caller{{ID: "a", KeySHA256: "secret"}}}, "key_sha256: must be"},
 		{"one id twice", Options{Callers: []Caller{good, {ID: "a", KeySHA256: Digest("l")}}}, "callers[1].id: two"},
 		{"one key twice", Options{Callers: []Caller{good, {ID: "b", KeySHA256: Digest("k")}}}, "callers[1].key_sha256: two"},
+		{"booking without a key", Options{Anonymous: []Right{Find, Book}}, "anonymous[1]: the right"},
+		{"holds of less than none", Options{Callers: []Caller{{ID: "a", KeySHA256: Digest("k"), HoldsUnnamed: -1}}}, "holds_unnamed: must be"},
 		{"an unknown right", Options{Anonymous: []Right{"write"}}, "anonymous[0]: unknown right"},
 		{"an unknown right of a caller", Options{Callers: []Caller{{ID: "a", KeySHA256: Digest("k"), Rights: []Right{"x"}}}}, "rights[0]: unknown right"},
 	} {
