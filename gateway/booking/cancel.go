@@ -42,7 +42,7 @@ func (d *Desk) tryCancel(ctx context.Context, c Caller, req CancelRequest) (v Vi
 		}
 		return View{}, err == nil, err
 	case scheduling.EntryHeld:
-		e, err = d.release(ctx, e, orReleased(req.Reason), false)
+		e, err = d.release(ctx, e, orReleased(req.Reason), 0)
 	case scheduling.EntryBooking, scheduling.EntryDoubt:
 		e, again, err = d.wish(ctx, e, req.Reason)
 	default:
@@ -284,7 +284,7 @@ func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why string) 
 			return true
 		}
 		e.State, e.Reason, e.ReplacedBy, e.Reserve = scheduling.EntryBooked, cancelRefused, "", false
-		change.Wake = d.recheckIn(*e)
+		change.Wake = d.bookedWake(*e)
 		if e.Wanted != nil {
 			change.Wake = d.pause(e.Wanted.At)
 		}

@@ -229,4 +229,10 @@ func TestAHoldEndsByTheStoresClock(t *testing.T) {
 	if w.ehr.Writes[scheduling.CallBook] != 0 {
 		t.Fatal("the EHR was asked")
 	}
+	if _, err := desk.Sweep(t.Context(), napa); err != nil {
+		t.Fatal(err)
+	}
+	if _, claimed := w.store.Claimed(napa, "s0"); claimed || w.ehr.Slot("s0") != scheduling.SlotFree {
+		t.Fatal("what has run out by the store's clock is still held")
+	}
 }

@@ -9,20 +9,21 @@ import (
 
 // expire begins the release of a hold that has run out, and does it if it can.
 func (d *Desk) expire(ctx context.Context, e scheduling.Entry) {
-	if _, err := d.release(ctx, e, string(scheduling.HoldExpired), true); err != nil && err != errOvertaken {
+	if _, err := d.release(ctx, e, string(scheduling.HoldExpired), e.Version); err != nil && err != errOvertaken {
 		d.Log.WarnContext(ctx, "an expired hold is not released yet", "entry", e, "error", err)
 	}
 }
 
 // release gives a hold back: first the intent, then the call on the condition
-// that it is still a hold, then a look at the slots.
-func (d *Desk) release(ctx context.Context, e scheduling.Entry, reason string, expired bool) (scheduling.Entry, error) {
+// that it is still a hold, then a look at the slots. version is the one that has
+// run out: a hold that was renewed meanwhile stays. 0: whichever it is.
+func (d *Desk) release(ctx context.Context, e scheduling.Entry, reason string, version uint64) (scheduling.Entry, error) {
 	ehr, can, err := d.ehr(e.Source)
 	if err != nil {
 		return e, err
 	}
 	e, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
-		if e.State != scheduling.EntryHeld || expired && e.Hold.Until.After(d.now()) {
+		if e.State != scheduling.EntryHeld || version != 0 && e.Version != version {
 			return false
 		}
 		e.Reason = reason

@@ -186,7 +186,7 @@ func (d *Desk) endOld(ctx context.Context, e scheduling.Entry) scheduling.Entry 
 		e.OldDone = ended || tried > d.opts.LookFor
 		change.Wake = d.pause(intent.SentAt)
 		if e.OldDone {
-			change.Wake = d.recheckIn(*e)
+			change.Wake = d.bookedWake(*e)
 		}
 		return true
 	})

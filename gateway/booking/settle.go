@@ -108,7 +108,7 @@ func (d *Desk) Settle(ctx context.Context, e scheduling.Entry) error {
 	case scheduling.EntryHolding:
 		return d.settleHolding(ctx, e, ehr, can)
 	case scheduling.EntryHeld:
-		_, err = d.release(ctx, e, string(scheduling.HoldExpired), true)
+		_, err = d.release(ctx, e, string(scheduling.HoldExpired), e.Version)
 		return settling(err)
 	case scheduling.EntryReleasing:
 		_, err = d.callRelease(ctx, e, ehr, can, scheduling.ForSettle)
