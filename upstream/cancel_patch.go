@@ -63,7 +63,8 @@ func (p patch) json() ([]byte, error) {
 	return json.Marshal(ops) //nolint:wrapcheck // told by cancellation
 }
 
-// xml is an XML Patch (RFC 5261).
+// xml is an XML Patch (RFC 5261). What is added goes to the end: servers read
+// elements in any order, and not all of them know the attribute pos.
 func (p patch) xml() ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString(`<?xml version="1.0" encoding="UTF-8"?><diff xmlns:f="http://hl7.org/fhir">` +
@@ -75,9 +76,9 @@ func (p patch) xml() ([]byte, error) {
 		}
 		concept := `<coding><system value="` + p.system() + `"/><code value="` + code.String() + `"/></coding>`
 		if p.release == scheduling.R4 {
-			out.WriteString(`<add sel="f:Appointment/f:status" pos="after"><cancelationReason xmlns="http://hl7.org/fhir">` + concept + `</cancelationReason></add>`)
+			out.WriteString(`<add sel="f:Appointment"><cancelationReason xmlns="http://hl7.org/fhir">` + concept + `</cancelationReason></add>`)
 		} else {
-			out.WriteString(`<add sel="f:Appointment/f:status" pos="before"><extension xmlns="http://hl7.org/fhir" url="` + stu3.StatusReason +
+			out.WriteString(`<add sel="f:Appointment"><extension xmlns="http://hl7.org/fhir" url="` + stu3.StatusReason +
 				`"><valueCodeableConcept>` + concept + `</valueCodeableConcept></extension></add>`)
 		}
 	}
