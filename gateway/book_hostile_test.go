@@ -256,6 +256,21 @@ func (w *world) operationAt(rel scheduling.Release, address, code string) {
 	}
 }
 
+func TestHeadOfAnAppointment(t *testing.T) {
+	t.Parallel()
+	w, _ := withDesk(t, nil)
+	id := w.booked(scheduling.R4, "york", 0)
+	for _, path := range []string{"/fhir/r4/Appointment/" + id, "/fhir/stu3/Appointment?patient=p1"} {
+		get, head := w.get(path, siteKey), w.ask(http.MethodHead, path, "", siteKey)
+		if head.status != 200 || head.body != "" || head.header.Get("Content-Length") != get.header.Get("Content-Length") {
+			t.Errorf("%s: %d %v", path, head.status, head.header)
+		}
+	}
+	if r := w.ask(http.MethodPut, "/fhir/r4/Appointment/"+id, "", siteKey); r.status != 405 || r.header.Get("Allow") != "GET, HEAD, PATCH" {
+		t.Errorf("PUT: %d, Allow %q", r.status, r.header.Get("Allow"))
+	}
+}
+
 // TestStatusesThatAnEHRAloneSets are shown in both versions.
 func TestStatusesThatAnEHRAloneSets(t *testing.T) {
 	t.Parallel()

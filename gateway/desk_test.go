@@ -13,6 +13,9 @@ import (
 	"slotgate/scheduling"
 )
 
+// The real desk is one; the one here keeps what it was asked.
+var _ Desk = (*booking.Desk)(nil)
+
 // fakeDesk is a desk with a small book of its own. It checks what every desk
 // relies on, and keeps what it was asked.
 type fakeDesk struct {

@@ -105,20 +105,3 @@ func listSearch() []fhir.ServedSearch {
 		{Name: "_lastUpdated", Type: "date"},
 	}
 }
-
-// serveDesk registers what needs the desk, on one base.
-func (s *Server) serveDesk(base string) {
-	add := func(method, path, template string, handle handler) {
-		s.app.Add(method, base+path, s.private(base+template, handle))
-	}
-	for name, handle := range map[string]handler{"hold": (*exchange).hold, "book": (*exchange).book} {
-		for _, dollar := range []string{"$", "%24"} {
-			add(fiber.MethodPost, "/Appointment/"+dollar+name, "/Appointment/$"+name, handle)
-			add(fiber.MethodPost, "/Appointment/:id/"+dollar+name, "/Appointment/:id/$"+name, handle)
-		}
-	}
-	add(fiber.MethodGet, "/Appointment", "/Appointment", (*exchange).listAppointments)
-	add(fiber.MethodPost, "/Appointment/_search", "/Appointment/_search", (*exchange).listAppointments)
-	add(fiber.MethodGet, "/Appointment/:id", "/Appointment/:id", (*exchange).readAppointment)
-	add(fiber.MethodPatch, "/Appointment/:id", "/Appointment/:id", (*exchange).patch)
-}

@@ -49,6 +49,9 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 	if s.deps.Desk != nil {
 		s.serveDesk(base)
 	}
+	if s.deps.Patients != nil {
+		s.servePatients(base)
+	}
 	for _, kind := range directoryKinds() {
 		search := func(x *exchange) error { return x.search(kind) }
 		get("/"+string(kind), auth.Directory, search)
@@ -59,6 +62,25 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 
 // handler answers an exchange, or gives the error to answer with.
 type handler func(*exchange) error
+
+// serveDesk registers what needs the desk, on one base.
+func (s *Server) serveDesk(base string) {
+	add := func(method, path, template string, handle handler) {
+		s.app.Add(method, base+path, s.private(base+template, handle))
+	}
+	for name, handle := range map[string]handler{"hold": (*exchange).hold, "book": (*exchange).book} {
+		for _, dollar := range []string{"$", "%24"} {
+			add(fiber.MethodPost, "/Appointment/"+dollar+name, "/Appointment/$"+name, handle)
+			add(fiber.MethodPost, "/Appointment/:id/"+dollar+name, "/Appointment/:id/$"+name, handle)
+		}
+	}
+	add(fiber.MethodPost, "/Appointment/_search", "/Appointment/_search", (*exchange).listAppointments)
+	for _, method := range []string{fiber.MethodGet, fiber.MethodHead} {
+		add(method, "/Appointment", "/Appointment", (*exchange).listAppointments)
+		add(method, "/Appointment/:id", "/Appointment/:id", (*exchange).readAppointment)
+	}
+	add(fiber.MethodPatch, "/Appointment/:id", "/Appointment/:id", (*exchange).patch)
+}
 
 // private is a route to what is one principal's alone: its errors may tell of a
 // patient, and are logged by their kind.

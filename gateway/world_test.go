@@ -184,7 +184,7 @@ func newReplica(tb testing.TB, now func() time.Time) *replica.Replica {
 func callers() auth.Options {
 	return auth.Options{
 		Callers: []auth.Caller{
-			{ID: "site", KeySHA256: auth.Digest("site-key")},
+			{ID: "site", KeySHA256: auth.Digest("site-key"), Trusted: []scheduling.SourceID{"napa"}},
 			{ID: "book", KeySHA256: auth.Digest("book-key"), Rights: []auth.Right{auth.Directory}},
 		},
 		Anonymous: []auth.Right{auth.Find, auth.Directory},
