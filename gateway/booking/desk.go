@@ -90,10 +90,11 @@ func (d *Desk) step(ctx context.Context, e scheduling.Entry, do func(*scheduling
 		if !lost(err) {
 			return e, err
 		}
-		id := e.ID
-		if e, err = d.Books.Read(ctx, id); err != nil {
+		now, err := d.Books.Read(ctx, e.ID)
+		if err != nil {
 			return e, err
 		}
+		e = now
 	}
 	return e, busy(e.Source)
 }
