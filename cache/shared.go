@@ -22,7 +22,14 @@ const secretSize = 32
 func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
 	fresh := make([]byte, secretSize)
 	_, _ = rand.Read(fresh) // never fails
-	text := hex.EncodeToString(fresh)
+	return s.KeepSecret(ctx, name, fresh)
+}
+
+// KeepSecret is Secret for those who have had one: where the store has none any
+// more it is given this one, of 32 bytes, so that what was signed with it
+// outlives a loss of the store's data.
+func (s *Store) KeepSecret(ctx context.Context, name string, ours []byte) ([]byte, error) {
+	text := hex.EncodeToString(ours)
 	kept, err := s.once(ctx, s.keys.secret(name), []byte(text))
 	if err != nil {
 		return nil, s.fault(err)

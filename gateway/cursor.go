@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"slotgate/fhir"
@@ -23,19 +24,37 @@ const minSecret = 16
 //
 // Gateways of one secret read each other's.
 type cursors struct {
-	key []byte
-	ttl time.Duration
-	now func() time.Time
+	keys atomic.Pointer[[][]byte] // the first signs, all are read
+	ttl  time.Duration
+	now  func() time.Time
 }
 
 func newCursors(secret []byte, ttl time.Duration, now func() time.Time) (*cursors, error) {
-	if len(secret) < minSecret {
-		return nil, fmt.Errorf("gateway: the secret of cursors needs %d bytes", minSecret)
+	c := &cursors{ttl: ttl, now: now}
+	return c, c.set(secret)
+}
+
+// set takes other secrets: the first signs, the older ones are still read.
+func (c *cursors) set(secrets ...[]byte) error {
+	var keys [][]byte
+	for _, secret := range secrets {
+		if len(secret) < minSecret {
+			return fmt.Errorf("gateway: the secret of cursors needs %d bytes", minSecret)
+		}
+		// The secret may serve other purposes as well: this key serves one.
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte("slotgate cursor v1"))
+		keys = append(keys, mac.Sum(nil))
 	}
-	// The secret may serve other purposes as well: this key serves one.
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte("slotgate cursor v1"))
-	return &cursors{key: mac.Sum(nil), ttl: ttl, now: now}, nil
+	c.keys.Store(&keys)
+	return nil
+}
+
+// SetSecrets takes other secrets for cursors, as when the shared store was away
+// at the start or was emptied since: the first signs, the older ones are read
+// until their cursors have expired.
+func (s *Server) SetSecrets(current []byte, older ...[]byte) error {
+	return s.cursors.set(append([][]byte{current}, older...)...)
 }
 
 // A cursor is: expiry (Unix seconds), start (Unix nanoseconds), the signature
@@ -54,7 +73,7 @@ func (c *cursors) make(query string, at scheduling.Cursor) string {
 		binary.BigEndian.PutUint64(raw[8:], uint64(at.Start.UnixNano()))
 	}
 	raw = append(raw, at.ID...)
-	copy(raw[16:], c.sign(query, raw))
+	copy(raw[16:], sign((*c.keys.Load())[0], query, raw))
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
@@ -70,7 +89,7 @@ func (c *cursors) read(query, text string) (scheduling.Cursor, error) {
 	if err != nil || len(raw) < cursorHead {
 		return scheduling.Cursor{}, refuseCursor(errCursor)
 	}
-	if !hmac.Equal(raw[16:cursorHead], c.sign(query, raw)) {
+	if !c.signed(query, raw) {
 		return scheduling.Cursor{}, refuseCursor(errCursor)
 	}
 	if c.now().Unix() >= int64(binary.BigEndian.Uint64(raw)) {
@@ -91,9 +110,19 @@ func refuseCursor(cause error) error {
 	return e
 }
 
+// signed tells whether one of the keys signed this cursor.
+func (c *cursors) signed(query string, raw []byte) bool {
+	for _, key := range *c.keys.Load() {
+		if hmac.Equal(raw[16:cursorHead], sign(key, query, raw)) {
+			return true
+		}
+	}
+	return false
+}
+
 // sign covers everything but the signature's own place.
-func (c *cursors) sign(query string, raw []byte) []byte {
-	mac := hmac.New(sha256.New, c.key)
+func sign(key []byte, query string, raw []byte) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write(raw[:16])
 	mac.Write(raw[cursorHead:])
 	mac.Write([]byte{0})

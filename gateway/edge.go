@@ -61,6 +61,9 @@ func (x *exchange) next() (err error) {
 			slog.String("type", fmt.Sprintf("%T", v)), slog.String("at", panicSite()))
 		err = fiber.ErrInternalServerError
 	}()
+	if err := x.plainBody(); err != nil {
+		return err
+	}
 	return x.c.Next()
 }
 

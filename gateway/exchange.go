@@ -80,9 +80,20 @@ func (x *exchange) method() string {
 	return "OTHER"
 }
 
-// body is the request's body. It is the caller's until the handler ends, and
-// whoever keeps anything of it copies it first.
-func (x *exchange) body() []byte { return x.c.Body() }
+// body is the request's body as it came. It is the caller's until the handler
+// ends, and whoever keeps anything of it copies it first. Fiber's own Body
+// would inflate a compressed one without a limit; plainBody refuses those.
+func (x *exchange) body() []byte { return x.c.Request().Body() }
+
+// plainBody refuses compressed bodies: a few bytes could become gigabytes, and
+// no request here is long enough to need it.
+func (x *exchange) plainBody() error {
+	coding := strings.ToLower(strings.TrimSpace(x.header(fiber.HeaderContentEncoding)))
+	if coding == "" || coding == "identity" {
+		return nil
+	}
+	return refuseHTTP(fiber.StatusUnsupportedMediaType)
+}
 
 // query reads the parameters of the address.
 func (x *exchange) query() (url.Values, error) {
