@@ -142,6 +142,9 @@ func (b *Books) compare(ctx context.Context, k kept, version, nonce string) (res
 // putBack saves it again. A slot that another entry has is asked for again the
 // next time: that entry may have ended since, and not have been put back yet.
 func (b *Books) putBack(ctx context.Context, k kept) (bool, error) {
+	if err := b.sealing.keep(ctx, k.save.rec.until); err != nil {
+		return false, err
+	}
 	answer, err := b.run(ctx, k.again())
 	if err != nil || (answer != saveDone && answer != savePartly) {
 		return false, err

@@ -22,7 +22,8 @@ type record struct {
 	names   string // of the slots, for the feed
 	used    string // see saveSource
 	doubt   bool
-	forget  string // when to forget the patients, ms since 1970; "" for never
+	forget  string    // when to forget the patients, ms since 1970; "" for never
+	until   time.Time // the same; zero for never
 }
 
 // slotEnd is a slot, and when its claim and fence mean nothing any more.
@@ -103,6 +104,7 @@ func (b *Books) seal(ctx context.Context, e scheduling.Entry, forget time.Time, 
 	if err != nil {
 		return err
 	}
+	rec.until = forget
 	rec.forget = strconv.FormatInt(forget.UnixMilli(), 10)
 	if e.State != scheduling.EntryFree {
 		rec.digests = b.patientDigests(e)

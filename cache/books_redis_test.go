@@ -371,6 +371,9 @@ func TestTheHighestVersionWinsWhenGatewaysPutBackWhatTheyKnow(t *testing.T) {
 	if diff := cmp.Diff(e, got); diff != "" {
 		t.Error(diff)
 	}
+	if c.HGet(t.Context(), "slotgate:vault", v.KeyIDs()[0]).Val() == "" {
+		t.Error("the key that sealed it is not said to be in use any more")
+	}
 	if n := c.HGet(t.Context(), "slotgate:{s:napa}:generations", "slot1").Val(); n != "1" {
 		t.Errorf("generation %s", n)
 	}

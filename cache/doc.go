@@ -1,5 +1,6 @@
-// Package cache keeps the slot plane in Redis: what prefetch found, shared by
-// every worker and every gateway.
+// Package cache keeps in Redis what every worker and every gateway share: the
+// slot plane, which is what prefetch found, and the books of what was held and
+// booked.
 //
 // # What is kept
 //
@@ -23,6 +24,17 @@
 // follower reads their present content, which makes applying an entry twice
 // harmless. A follower that finds a gap, an entry that it did not expect at its
 // own position, or another life of the source, loads the source again.
+//
+// # Books
+//
+// Of each offer that was ever held or booked there is one entry: see Books. A
+// slot is claimed, given back and fenced in the script that changes its entry,
+// and the feed tells of it like of windows. A fence is the number of the latest
+// fetch when a claim ended: what fetches up to it found of the slot is old.
+//
+// What tells of a person is sealed (package vault), and looked up by keyed
+// digests. Holds counts what each principal holds, Keys remembers answers to
+// idempotency keys, and Clock follows Redis' clock.
 //
 // # Loss of data
 //
