@@ -59,6 +59,9 @@ func (s *Server) served(rel scheduling.Release) fhir.Served {
 			Type: "Appointment", Interactions: []string{"read", "search-type", "patch"}, Search: listSearch(),
 		})
 	}
+	if s.deps.Patients != nil {
+		served.Resources = append(served.Resources, patientServed())
+	}
 	for _, kind := range directoryKinds() {
 		t := fhir.ServedType{Type: string(kind), Interactions: []string{"read", "search-type"}}
 		for _, name := range searchNames(kind) {

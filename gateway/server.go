@@ -33,15 +33,18 @@ type Deps struct {
 
 	// Desk holds and books; nil: nothing of that is served, or told.
 	Desk Desk
+	// Patients keeps who was registered; nil: nobody is.
+	Patients Patients
 	// PrincipalKey keys the names that the desk knows callers by: the same on
-	// every gateway and for ever, 16 bytes or more. Needed with a Desk.
+	// every gateway and for ever, 16 bytes or more. Needed with a Desk or with
+	// Patients.
 	PrincipalKey []byte
 	// Holds bounds what may be held at once; zero: DefaultHolds.
 	Holds Holds
 }
 
 func (d Deps) check() error {
-	if d.Desk != nil && len(d.PrincipalKey) < minSecret {
+	if (d.Desk != nil || d.Patients != nil) && len(d.PrincipalKey) < minSecret {
 		return fmt.Errorf("gateway: the key of principals needs %d bytes", minSecret)
 	}
 	if d.Finder == nil || d.Auth == nil || d.Logger == nil || d.Registerer == nil || d.Now == nil {
