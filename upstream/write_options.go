@@ -145,9 +145,9 @@ func (w *Writes) Validate() error {
 // checkWays finds quirks that the dialect cannot have.
 func (o *Options) checkWays() error {
 	w := &o.Quirks.Writes
-	return errors.Join(
-		need("quirks.reschedule", w.Reschedule != string(scheduling.Move) || o.Dialect == Slots, "move is for the slots dialect only"),
-		need("quirks.book", w.Book == auto || o.Dialect == Slots, "is for the slots dialect only; remove it"),
-		need("quirks.name", w.Name == auto || o.Dialect == Argonaut, "is for the argonaut dialect only; remove it"),
-	)
+	return within("quirks", errors.Join(
+		need("reschedule", w.Reschedule != string(scheduling.Move) || o.Dialect == Slots, "move is for the slots dialect only"),
+		need("book", w.Book == auto || o.Dialect == Slots, "is for the slots dialect only; remove it"),
+		need("name", w.Name == auto || o.Dialect == Argonaut, "is for the argonaut dialect only; remove it"),
+	))
 }

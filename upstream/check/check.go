@@ -1,5 +1,6 @@
 // Package check finds out whether a source can be used, and how well: one row a
-// capability. It only reads. It is what `slotgate check` prints.
+// capability. It is what `slotgate check` prints. Run only reads; Write holds
+// one slot and releases it.
 //
 // The rows come in the order in which things must work: without a connection
 // there is no login, without a login no metadata. Rows that cannot be judged
