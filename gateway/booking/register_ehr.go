@@ -83,9 +83,7 @@ func (j *registration) run(ctx context.Context) (native string, err error) {
 			j.Log.WarnContext(ctx, "the lock of a registration runs out by itself", "source", j.source, "error", err)
 		}
 	}()
-	// Once the lock may be another's, nothing is sent any more. A caller who
-	// hangs up does not stop what was begun.
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), length)
+	within, cancel := j.within(ctx, length)
 	defer cancel()
 	links, err := j.People.Links(within, j.principal, j.id)
 	if err != nil {
@@ -100,6 +98,17 @@ func (j *registration) run(ctx context.Context) (native string, err error) {
 		return "", j.refusal(err)
 	}
 	return found.ID, nil
+}
+
+// within bounds what is done: once the lock may be another's, nothing is sent
+// any more. A caller who hangs up does not stop what was begun, but its time is
+// not overdrawn.
+func (j *registration) within(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(length)
+	if end, ok := ctx.Deadline(); ok && end.Before(until) {
+		until = end
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), until)
 }
 
 // lock waits for those who register the same person at the source.
@@ -161,10 +170,12 @@ func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, er
 	var none scheduling.NativePatient
 	switch {
 	case err == nil && len(list) > 1:
-		return none, j.needsClinic(nil)
+		return none, j.needsClinic()
 	case err == nil && len(list) == 1:
 		list[0].Made = true
 		return list[0], j.keep(ctx, list[0])
+	case is(err, scheduling.SourceSlow, scheduling.SourceNonsense, scheduling.SourceDown):
+		return none, j.unsettled()
 	case err != nil && !is(err, scheduling.NotSupported):
 		return none, err
 	case j.conditional(), j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag:
@@ -193,7 +204,7 @@ func (j *registration) search(ctx context.Context) (scheduling.NativePatient, er
 		case err != nil:
 			return none, err
 		case len(list) > 1:
-			return none, j.needsClinic(nil)
+			return none, j.needsClinic()
 		case len(list) == 1:
 			return list[0], j.certain(list[0], true)
 		}
@@ -207,7 +218,7 @@ func (j *registration) search(ctx context.Context) (scheduling.NativePatient, er
 			return none, err
 		}
 		if len(list) > 0 {
-			return none, j.needsClinic(nil)
+			return none, j.needsClinic()
 		}
 		break // further names are former ones, or other spellings
 	}
@@ -220,7 +231,7 @@ func (j *registration) certain(p scheduling.NativePatient, byIdentifier bool) er
 	case p.Bare:
 		return nil
 	case byIdentifier && !j.person.SharesIdentifier(p.Identifiers), j.person.Contradicts(p):
-		return j.needsClinic(nil)
+		return j.needsClinic()
 	default:
 		return nil
 	}
@@ -277,12 +288,9 @@ func (j *registration) saveLink(ctx context.Context) error {
 
 // needsClinic is the one answer whenever it is not certain who is meant: who
 // asks must not learn whom the source knows.
-func (j *registration) needsClinic(cause error) error {
-	if cause == nil {
-		cause = ErrState
-	}
+func (j *registration) needsClinic() error {
 	return &scheduling.Error{
-		Code: scheduling.NeedsClinic, Who: scheduling.AtEHR, Param: "patient", Source: j.source, Err: cause,
+		Code: scheduling.NeedsClinic, Who: scheduling.AtEHR, Param: "patient", Source: j.source, Err: ErrState,
 		Message: "the patient cannot be registered there from here; the clinic can help",
 	}
 }
@@ -292,7 +300,7 @@ func (j *registration) needsClinic(cause error) error {
 func (j *registration) refusal(err error) error {
 	switch scheduling.CodeOf(err) {
 	case scheduling.NeedsClinic:
-		return j.needsClinic(nil)
+		return j.needsClinic()
 	case scheduling.UnknownID:
 		return scheduling.Blame(scheduling.SourceNonsense, j.source, err, "the source answered the registration with nonsense")
 	case scheduling.InDoubt:
