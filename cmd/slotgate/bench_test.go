@@ -46,9 +46,7 @@ func BenchmarkFirstLoad(b *testing.B) {
 				benchLoaded(b, n, want)
 				b.ReportMetric(float64(want)/time.Since(began).Seconds(), "slots/s")
 				b.StopTimer()
-				if err := n.stop(b.Context()); err != nil {
-					b.Fatal(err)
-				}
+				n.stop()
 				_ = sim.Close()
 				b.StartTimer()
 			}
@@ -78,9 +76,7 @@ func BenchmarkFindSideBySide(b *testing.B) {
 				}
 			}
 			report(b, sides)
-			if err := n.stop(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			n.stop()
 			_ = sim.Close()
 		})
 	}
@@ -116,7 +112,8 @@ func benchNode(b *testing.B, base string) *node {
 	o.Limits.Rate, o.Limits.Concurrency, o.Limits.MaxBody = 10_000, 8, 1<<30
 	o.Limits.MaxSlots, o.Prefetch.Cron, o.Prefetch.Horizon = 2_000_000, "@every 1h", config.Duration(30*24*time.Hour)
 	o.SetDefaults()
-	f := &file{Sources: []upstream.Options{o}, Auth: auth.Demo()}
+	f := &file{Sources: []upstream.Options{o}, Auth: auth.Demo(), trial: true}
+	f.Booking.SetDefaults()
 	f.Gateway.SetDefaults()
 	f.Gateway.Limits.SetDefaults()
 	f.Admin.SetDefaults()

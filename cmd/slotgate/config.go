@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"slotgate/cache"
+	"slotgate/cache/vault"
 	"slotgate/config"
 	"slotgate/gateway"
 	"slotgate/gateway/admin"
@@ -20,7 +21,12 @@ type file struct {
 	Admin   admin.Options      `yaml:",inline"`
 	Auth    auth.Options       `yaml:",inline"`
 	Redis   cache.Options      `yaml:"redis"`
+	Vault   vault.Options      `yaml:"vault"`
+	Booking bookingOptions     `yaml:"booking"`
 	Sources []upstream.Options `yaml:"sources"`
+
+	// trial: the demo, where nothing outlives the process and nothing is secret.
+	trial bool
 }
 
 // Validate checks what concerns more than one section.
@@ -64,6 +70,14 @@ func (f *file) sources() []scheduling.Source {
 		list[i] = o.Source()
 	}
 	return list
+}
+
+func (f *file) ids() []scheduling.SourceID {
+	ids := make([]scheduling.SourceID, len(f.Sources))
+	for i, o := range f.Sources {
+		ids[i] = o.ID
+	}
+	return ids
 }
 
 // jobs are the sources as prefetch works on them.

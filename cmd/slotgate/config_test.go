@@ -31,9 +31,10 @@ func exampleFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, dir, "secrets/solano-key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	for _, name := range []string{"admin-token", "redis-password", "sonoma-token", "marin-secret"} {
+	for _, name := range []string{"admin-token", "redis-password", "sonoma-token", "marin-secret", "booking-secret"} {
 		write(t, dir, "secrets/"+name, "an example secret, long enough\n")
 	}
+	write(t, dir, "secrets/vault-key", strings.Repeat("0f", 32)+"\n")
 	return dir
 }
 
@@ -89,6 +90,10 @@ sources: [{id: napa, base: "https://ehr.example.org/fhir", dialect: argonaut}]
 	}
 	if full.Gateway.Limits != bare.Gateway.Limits {
 		t.Errorf("gateway: %+v, default %+v", full.Gateway.Limits, bare.Gateway.Limits)
+	}
+	if full.Booking.Options.Holds != bare.Booking.Holds || full.Booking.LookFor != bare.Booking.LookFor ||
+		full.Redis.KeepPatients != bare.Redis.KeepPatients || full.Redis.WaitTimeout != bare.Redis.WaitTimeout {
+		t.Errorf("booking: %+v, default %+v", full.Booking.Options, bare.Booking.Options)
 	}
 	a, b := full.Sources[0], bare.Sources[0]
 	if a.Prefetch != b.Prefetch {

@@ -43,12 +43,14 @@ func (c demoCommand) Run(ctx context.Context, con console) (err error) {
 		tour(con, n, sims)
 		err = n.watch(ctx, nil, nil, log)
 	}
-	return errors.Join(err, n.stop(ctx))
+	n.stop()
+	return err
 }
 
 // file is the demo's configuration: what a user would write, in Go.
 func (c demoCommand) file(sims *clinics) (*file, error) {
-	f := &file{Sources: sims.sources}
+	f := &file{Sources: sims.sources, trial: true}
+	f.Booking.SetDefaults()
 	f.Gateway.SetDefaults()
 	f.Gateway.Limits.SetDefaults()
 	f.Admin.SetDefaults()
@@ -56,6 +58,7 @@ func (c demoCommand) file(sims *clinics) (*file, error) {
 	f.Redis.URL, f.Redis.Embedded = c.Redis, c.Redis == ""
 	f.Redis.SetDefaults()
 	f.Auth = auth.Demo()
+	f.Auth.Callers[0].Trusted = f.ids()
 	err := errors.Join(f.Gateway.Validate(), f.Admin.Validate(), f.Redis.Validate())
 	if err == nil {
 		err = f.Validate()

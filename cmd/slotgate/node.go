@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,11 +18,29 @@ import (
 	"slotgate/cache/embedded"
 	"slotgate/cache/replica"
 	"slotgate/fhir"
+	"slotgate/gateway"
 	"slotgate/scheduling"
 )
 
-// stopTime is how long requests under way may take once the end was asked for.
-const stopTime = 10 * time.Second
+// Once the end was asked for, requests under way have stopTime, and what is left
+// closeTime: ten seconds in all.
+const (
+	stopTime  = 7 * time.Second
+	closeTime = 2 * time.Second
+)
+
+// waitFor waits for all, but not for ever: whoever hangs on a source or on
+// Redis ends with the process.
+func waitFor(running *sync.WaitGroup, most time.Duration) bool {
+	done := make(chan struct{})
+	go func() { running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(most):
+		return false
+	}
+}
 
 // role says which halves of Slotgate a process runs.
 type role struct{ gateway, prefetch bool }
@@ -36,12 +56,16 @@ type node struct {
 	replica *replica.Replica
 	public  *keptListener // nil without a gateway
 	admin   *keptListener
-	secret  []byte
+	keeper  *keeper // nil where no bookings are taken; noKeeper says why
+	secrets *secrets
+	serving atomic.Pointer[gateway.Server] // that of the current shift
 
-	current *shift
-	broken  chan error // a part that must run has ended
-	running sync.WaitGroup
-	end     context.CancelFunc // of the replica's following
+	noKeeper error
+	current  *shift
+	broken   chan error // a part that must run has ended
+	running  sync.WaitGroup
+	life     context.Context // of what outlives a shift; ends with the node
+	end      context.CancelFunc
 }
 
 // newLogger writes one JSON line an event.
@@ -50,24 +74,27 @@ func newLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w
 // startNode opens and starts everything; on an error nothing is left running.
 func startNode(ctx context.Context, f *file, r role, log *slog.Logger) (*node, error) {
 	n := &node{role: r, log: log, metrics: prometheus.NewRegistry(), broken: make(chan error, 4)}
+	n.life, n.end = context.WithCancel(context.WithoutCancel(ctx))
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := n.open(ctx, f); err != nil {
 		n.close()
 		return nil, err
 	}
-	following, end := context.WithCancel(context.WithoutCancel(ctx))
-	n.end = end
 	n.running.Go(func() {
-		if err := n.replica.Run(following, feed{n.store}); err != nil {
+		if err := n.replica.Run(n.life, feed{n.store}); err != nil {
 			n.broken <- err
 		}
 	})
-	next, err := n.startShift(ctx, f)
+	if n.keeper != nil {
+		n.keeper.run(n.life, n)
+	}
+	next, err := n.startShift(f)
 	if err != nil {
 		n.close()
 		return nil, err
 	}
 	n.current = next
+	n.running.Go(func() { n.secrets.keep(n.life, n) })
 	return n, nil
 }
 
@@ -90,10 +117,20 @@ func (n *node) open(ctx context.Context, f *file) (err error) {
 	if n.store, err = cache.Open(ctx, redis, cache.Deps{Logger: n.log, Registerer: n.metrics}); err != nil {
 		return err
 	}
-	n.secret = n.cursorSecret(ctx)
+	n.secrets = openSecrets(ctx, n)
 	n.replica = replica.New(replica.Options{
 		Sources: f.sources(), Render: n.render(), Logger: n.log, Registerer: n.metrics,
 	})
+	if !n.role.gateway {
+		return nil
+	}
+	var wrong *wrongConfig
+	if n.keeper, n.noKeeper = n.openKeeper(ctx, f); errors.As(n.noKeeper, &wrong) {
+		return n.noKeeper
+	}
+	if n.noKeeper != nil {
+		n.log.Warn("holds and bookings are not served", "why", n.noKeeper.Error())
+	}
 	return nil
 }
 
@@ -105,50 +142,42 @@ func (n *node) render() func(scheduling.Source, *scheduling.Setting) any {
 	return fhir.NewRenderer(nil).Render
 }
 
-// cursorSecret signs cursors. It is shared through Redis; while that is away a
-// secret of our own must do, and cursors of other gateways will be refused.
-func (n *node) cursorSecret(ctx context.Context) []byte {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	secret, err := n.store.Secret(ctx, "cursors")
-	if err != nil {
-		n.log.Warn("no shared secret for cursors: those of other gateways will be refused", "error", err)
-		return nil
+// reload puts a new configuration in place of the current one. Sockets, Redis
+// and the keys stay: other ones need a new process, and the log says so.
+func (n *node) reload(f *file) error {
+	was := n.current.file
+	for key, changed := range map[string]bool{
+		"listen": f.Gateway.Listen != was.Gateway.Listen, "admin": f.Admin.Listen != was.Admin.Listen,
+		"redis": !reflect.DeepEqual(f.Redis, was.Redis), "vault": !reflect.DeepEqual(f.Vault, was.Vault),
+		"booking.secret": f.Booking.Secret != was.Booking.Secret,
+	} {
+		if changed {
+			n.log.Warn("this change needs a new process", "key", key)
+		}
 	}
-	return secret
-}
-
-// reload puts a new configuration in place of the current one. The sockets and
-// Redis stay: other addresses need a new process.
-func (n *node) reload(ctx context.Context, f *file) error {
 	n.replica.SetSources(f.sources())
-	next, err := n.startShift(ctx, f)
+	next, err := n.startShift(f)
 	if err != nil {
-		n.replica.SetSources(n.current.file.sources())
+		n.replica.SetSources(was.sources())
 		return err
 	}
 	old := n.current
 	n.current = next
-	return old.stop(ctx)
+	old.stop()
+	return nil
 }
 
 // stop ends everything; requests under way have stopTime.
-func (n *node) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	var err error
+func (n *node) stop() {
 	if n.current != nil {
-		err = n.current.stop(ctx)
+		n.current.stop()
 	}
 	n.close()
-	return err
 }
 
 func (n *node) close() {
-	if n.end != nil {
-		n.end()
-		n.running.Wait()
-	}
+	n.end()
+	waitFor(&n.running, closeTime)
 	var errs []error
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

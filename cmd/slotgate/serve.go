@@ -69,7 +69,9 @@ func (c configFlag) run(ctx context.Context, con console, r role) error {
 	}
 	_, _ = fmt.Fprintf(con.out, "admin %s\n", n.admin.url())
 	again := func() (*file, error) { return c.load(r) }
-	return errors.Join(n.watch(ctx, hangups, again, log), n.stop(ctx))
+	err = n.watch(ctx, hangups, again, log)
+	n.stop()
+	return err
 }
 
 // watch waits for the end: asked for by ctx (nil), or forced by a part that
@@ -85,7 +87,7 @@ func (n *node) watch(ctx context.Context, hangups <-chan os.Signal, again func()
 		case <-hangups:
 			f, err := again()
 			if err == nil {
-				err = n.reload(ctx, f)
+				err = n.reload(f)
 			}
 			if err != nil {
 				log.Error("the configuration was not taken over; the one before goes on", "error", err)

@@ -12,46 +12,71 @@ import (
 	"slotgate/gateway"
 	"slotgate/gateway/admin"
 	"slotgate/gateway/auth"
+	"slotgate/gateway/booking"
 	"slotgate/prefetch"
 	"slotgate/scheduling"
 	"slotgate/upstream"
 )
 
 // shift is what one reading of the configuration decides: the clients of the
-// sources, the prefetch, and the servers.
+// sources, the prefetch, the desk, and the servers.
 type shift struct {
 	node     *node
 	file     *file
 	metrics  *prometheus.Registry
 	registry *upstream.Registry
-	gateway  *gateway.Server
+	manager  *prefetch.Manager // nil without prefetch
+	booking  *booking.Desk     // nil where no bookings are taken
+	gateway  *gateway.Server   // nil without a gateway
 	admin    *admin.Server
-	endFetch context.CancelFunc
+	end      context.CancelFunc // of prefetch and settling
 	running  sync.WaitGroup
 }
 
 // startShift makes all parts first and starts them then, so that an error
 // leaves what ran before untouched.
-func (n *node) startShift(ctx context.Context, f *file) (*shift, error) {
+func (n *node) startShift(f *file) (*shift, error) {
 	s := &shift{node: n, file: f, metrics: prometheus.NewRegistry()}
-	manager, err := s.makeFetch()
-	if err != nil {
+	var err error
+	if s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: s.metrics}); err != nil {
 		return nil, err
 	}
-	if err := s.makeServers(); err != nil {
-		s.registry.Close()
-		return nil, err
+	if err := errors.Join(s.makeFetch(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
+		return nil, errors.Join(err, s.registry.Close())
 	}
-	fetching, end := context.WithCancel(context.WithoutCancel(ctx))
-	s.endFetch = end
-	if manager != nil {
-		s.must("prefetch", func() error { return manager.Run(fetching) })
+	s.start()
+	return s, nil
+}
+
+func (s *shift) start() {
+	n := s.node
+	working, end := context.WithCancel(n.life)
+	s.end = end
+	if s.manager != nil {
+		s.must("prefetch", func() error { return s.manager.Run(working) })
+		s.running.Go(func() {
+			n.store.HearRefetches(working, func(source scheduling.SourceID, scope scheduling.Scope) {
+				s.manager.Trigger(source, scope)
+			})
+		})
+	}
+	if s.booking != nil {
+		s.must("booking", func() error { return ended(working, s.booking.Run(working)) })
 	}
 	if s.gateway != nil {
 		s.must("gateway", func() error { return s.gateway.Listen(n.public.lend()) })
+		n.serving.Store(s.gateway)
+		n.takeSecrets()
 	}
 	s.must("admin", func() error { return s.admin.Listen(n.admin.lend()) })
-	return s, nil
+}
+
+// ended forgives an error that only says that ctx has ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // must runs a part whose failure ends the process.
@@ -63,68 +88,117 @@ func (s *shift) must(name string, run func() error) {
 	})
 }
 
-func (s *shift) makeFetch() (manager *prefetch.Manager, err error) {
+func (s *shift) makeFetch() error {
 	n := s.node
-	s.registry, err = upstream.NewRegistry(s.file.Sources, upstream.Deps{Logger: n.log, Registerer: s.metrics})
-	if err != nil {
-		return nil, err
-	}
 	if !n.role.prefetch {
-		return nil, nil
+		return nil
 	}
 	jobs, err := s.file.jobs(s.registry)
 	if err != nil {
-		s.registry.Close()
-		return nil, err
+		return err
 	}
-	return prefetch.NewManager(prefetch.Deps{
+	s.manager = prefetch.NewManager(prefetch.Deps{
 		Writer: n.store, Leaser: n.store, Logger: n.log, Registerer: s.metrics,
-	}, jobs), nil
+	}, jobs)
+	return nil
 }
 
-func (s *shift) makeServers() (err error) {
+func (s *shift) makeDesk() (err error) {
+	if s.node.keeper == nil {
+		return nil
+	}
+	s.booking, err = s.desk()
+	return err
+}
+
+func (s *shift) makeGateway() error {
 	n := s.node
-	s.admin, err = admin.New(s.file.Admin, admin.Deps{
-		Replica: n.replica, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
-		Gatherer: prometheus.Gatherers{n.metrics, s.metrics},
-		Detail:   s.detail,
-	})
-	if err != nil || !n.role.gateway {
-		return err
+	if !n.role.gateway {
+		return nil
 	}
 	callers, err := auth.New(s.file.Auth)
 	if err != nil {
 		return err
 	}
 	version, _ := buildVersion()
-	s.gateway, err = gateway.New(s.file.Gateway, gateway.Deps{
-		Finder: n.replica, Auth: callers, Sources: s.file.sources(), Secret: n.secret,
+	secret, _ := n.secrets.all()
+	deps := gateway.Deps{
+		Finder: n.replica, Auth: callers, Sources: s.file.sources(), Secret: secret,
 		Logger: n.log, Registerer: s.metrics, Version: version, Now: time.Now,
-	})
+	}
+	if s.booking != nil {
+		deps.Desk, deps.PrincipalKey = s.booking, n.keeper.secret
+		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
+	}
+	s.gateway, err = gateway.New(s.file.Gateway, deps)
 	return err
+}
+
+func (s *shift) makeAdmin() (err error) {
+	n := s.node
+	deps := admin.Deps{
+		Replica: n.replica, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
+		Gatherer: prometheus.Gatherers{n.metrics, s.metrics}, Detail: s.detail,
+	}
+	if s.booking != nil {
+		deps.Unsettled = s.booking.Unsettled
+		deps.Decide = s.decide
+		deps.Writes = n.store.Ping
+	}
+	s.admin, err = admin.New(s.file.Admin, deps)
+	return err
+}
+
+// decide is what a person found out about a booking that reading cannot settle.
+func (s *shift) decide(ctx context.Context, id string, d scheduling.Decision) error {
+	return s.booking.Decide(ctx, booking.Decision{
+		ID: id, Booked: d.Booked, Native: d.Native, By: d.By, Reason: d.Reason,
+	})
 }
 
 // detail tells the admin listener how this process gets on with a source.
 func (s *shift) detail(id scheduling.SourceID) (admin.Detail, bool) {
 	client, ok := s.registry.Get(id)
-	if !ok || !s.node.role.prefetch {
+	if !ok {
 		return admin.Detail{}, false
 	}
 	states := client.Breakers()
-	return admin.Detail{Breakers: admin.Breakers{
-		Read: states["read"], Write: states["write"], Prefetch: states["prefetch"],
-	}}, true
+	exclusive := "gateway"
+	if client.Can().Exclusive {
+		exclusive = "ehr"
+	}
+	return admin.Detail{
+		Exclusive: exclusive, Budget: client.Budget(),
+		Breakers: admin.Breakers{Read: states["read"], Write: states["write"], Prefetch: states["prefetch"]},
+	}, true
 }
 
-// stop ends the servers first: nobody asks any more. Then the prefetch.
-func (s *shift) stop(ctx context.Context) error {
-	var errs []error
-	if s.gateway != nil {
-		errs = append(errs, s.gateway.Shutdown(ctx))
+// stop ends the servers and the work at once; requests under way have stopTime.
+// Who has not ended by then is told and left behind.
+func (s *shift) stop() {
+	n := s.node
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.life), stopTime)
+	defer cancel()
+	var stopping sync.WaitGroup
+	stop := func(name string, shutdown func(context.Context) error) {
+		stopping.Go(func() {
+			if err := shutdown(ctx); err != nil {
+				n.log.Warn("requests were cut off at the end", "listener", name, "error", err)
+			}
+		})
 	}
-	errs = append(errs, s.admin.Shutdown(ctx))
-	s.endFetch()
-	s.running.Wait()
-	s.registry.Close()
-	return errors.Join(errs...)
+	if s.gateway != nil {
+		n.serving.CompareAndSwap(s.gateway, nil)
+		stop("gateway", s.gateway.Shutdown)
+	}
+	stop("admin", s.admin.Shutdown)
+	// A booking under way is finished, or settled by whoever comes next.
+	s.end()
+	stopping.Wait()
+	if !waitFor(&s.running, closeTime) {
+		n.log.Warn("work was left behind at the end")
+	}
+	if err := s.registry.Close(); err != nil {
+		n.log.Warn("closing", "error", err)
+	}
 }

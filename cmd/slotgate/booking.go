@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"slotgate/cache"
+	"slotgate/cache/vault"
+	"slotgate/config"
+	"slotgate/gateway/booking"
+	"slotgate/scheduling"
+	"slotgate/upstream"
+)
+
+// bookingOptions are the section `booking:` of the configuration.
+type bookingOptions struct {
+	booking.Options `yaml:",inline"`
+	// Secret keys our identifiers at the EHRs and the names by which callers
+	// own what they booked: 16 characters or more, the same in every gateway,
+	// and never changed.
+	Secret config.Secret `yaml:"secret"`
+}
+
+// minBookingSecret is the least length of booking.secret.
+const minBookingSecret = 16
+
+// Validate checks the secret; the rest checks itself.
+func (o *bookingOptions) Validate() error {
+	if n := len(o.Secret.Reveal()); n > 0 && n < minBookingSecret {
+		return config.At("secret", "is shorter than %d characters; make one by: openssl rand -base64 32", minBookingSecret)
+	}
+	return o.Options.Validate()
+}
+
+// keeper is what a node has to keep bookings: it outlives a reading of the
+// configuration, since what is unsettled is remembered in it.
+type keeper struct {
+	books  *cache.Books
+	holds  *cache.Holds
+	keys   *cache.Keys
+	clock  *cache.Clock
+	secret []byte
+}
+
+// Why a node takes no bookings.
+var (
+	errNoDir    = errors.New("redis.embedded keeps nothing without redis.dir: holds and bookings are not served")
+	errNoVault  = errors.New("vault.keys is missing: holds and bookings are not served")
+	errNoSecret = errors.New("booking.secret is missing: holds and bookings are not served")
+)
+
+// openKeeper makes what bookings need. Its error says why there can be none: a
+// warning, except for a vault that lacks a key in use.
+func (n *node) openKeeper(ctx context.Context, f *file) (*keeper, error) {
+	var sealed *vault.Vault
+	secret := []byte(f.Booking.Secret.Reveal())
+	switch {
+	case f.trial:
+		// Nothing outlives the process, neither what is sealed nor its key.
+		sealed, secret = vault.Ephemeral(), make([]byte, 32)
+		_, _ = rand.Read(secret)
+	case f.Redis.Embedded && f.Redis.Dir == "":
+		return nil, errNoDir
+	case !f.Vault.Configured():
+		return nil, errNoVault
+	case len(secret) == 0:
+		return nil, errNoSecret
+	default:
+		var err error
+		if sealed, err = vault.Open(f.Vault); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.store.CheckVault(ctx, sealed); errors.Is(err, cache.ErrVaultKey) {
+		return nil, &wrongConfig{fmt.Errorf("vault.keys: %w", err)}
+	} else if err != nil {
+		n.log.Warn("the keys of the vault could not be checked: Redis is away", "error", err)
+	}
+	return &keeper{
+		books: n.store.Books(sealed, f.ids()), holds: n.store.Holds(), keys: n.store.Keys(sealed),
+		clock: n.store.Clock(), secret: secret,
+	}, nil
+}
+
+// run keeps clock and memory going until ctx ends.
+func (k *keeper) run(ctx context.Context, n *node) {
+	n.running.Go(func() { _ = k.clock.Run(ctx) })
+	n.running.Go(func() { _ = k.books.Run(ctx) })
+}
+
+// desk joins the desk of one shift.
+func (s *shift) desk() (*booking.Desk, error) {
+	n, k := s.node, s.node.keeper
+	k.books.SetSources(s.file.ids())
+	return booking.New(booking.Deps{
+		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys,
+		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Leases: k.books, Clock: k.clock,
+		Log: n.log, Metrics: s.metrics, Secret: k.secret,
+	}, s.file.Booking.Options)
+}
+
+// ehrs are the clients as the desk sees them.
+type ehrs struct{ registry *upstream.Registry }
+
+func (e ehrs) EHR(source scheduling.SourceID) (booking.EHR, bool) {
+	client, ok := e.registry.Get(source)
+	if !ok {
+		return nil, false // a typed nil would be an EHR
+	}
+	return client, true
+}
+
+func (e ehrs) Sources() []scheduling.SourceID {
+	var ids []scheduling.SourceID
+	for _, source := range e.registry.Sources() {
+		ids = append(ids, source.ID)
+	}
+	return ids
+}
+
+// refetch asks the worker of a source: the one in this process if it has the
+// source, else by Redis.
+type refetch struct{ shift *shift }
+
+// askTimeout bounds an ask; one that is lost costs a delay.
+const askTimeout = 2 * time.Second
+
+func (r refetch) Refetch(source scheduling.SourceID, scope scheduling.Scope) {
+	if r.shift.manager != nil && r.shift.manager.Trigger(source, scope) {
+		return
+	}
+	n := r.shift.node
+	n.running.Go(func() {
+		ctx, cancel := context.WithTimeout(n.life, askTimeout)
+		defer cancel()
+		if err := n.store.AskRefetch(ctx, source, scope); err != nil {
+			n.log.Warn("nobody could be asked to read a scope again", "source", source, "error", err)
+		}
+	})
+}
