@@ -17,6 +17,16 @@
 // to another origin are refused, and no text of its answers reaches an error, a
 // log or a metric.
 //
+// # Writing
+//
+// A client holds, books, cancels, releases, reads and finds appointments (it is
+// booking.EHR). Which way it takes follows from the dialect, the quirks and the
+// source's CapabilityStatement. Every write is sent once, within one deadline
+// that the waiting for the budget is part of, and ends as a yes, as a definite
+// refusal (the one table is in refusal.go), or in doubt: it was sent, and its
+// answer was lost, could not be read, or was 5xx. Whether it was sent is asked
+// of the connection, not guessed from the error.
+//
 // # Errors
 //
 // All errors are *scheduling.Error with the source's id and one of the codes

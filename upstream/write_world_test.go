@@ -49,7 +49,7 @@ func worldOf(t *testing.T, dialect string, release scheduling.Release, simulate 
 		bend(&o)
 	}
 	w.Client = registered(t, o, Deps{Now: w.srv.Now})
-	w.offers = offersOf(t, w.Client, ahead(noon, 4))
+	w.offers = offersOf(t, w.Client, ahead(noon, 9))
 	if len(w.offers) < 20 {
 		t.Fatalf("%d offers", len(w.offers))
 	}
