@@ -79,10 +79,25 @@ func (n *node) openKeeper(ctx context.Context, f *file) (*keeper, error) {
 	} else if err != nil {
 		n.log.Warn("the keys of the vault could not be checked: Redis is away", "error", err)
 	}
-	return &keeper{
+	k := &keeper{
 		books: n.store.Books(sealed, f.ids()), holds: n.store.Holds(), keys: n.store.Keys(sealed),
 		clock: n.store.Clock(), secret: secret,
-	}, nil
+	}
+	if f.trial && f.Redis.Embedded {
+		return k, k.begin(ctx, f.ids())
+	}
+	return k, nil
+}
+
+// begin opens the books of a Redis that is as new as this process: nothing can
+// have been lost.
+func (k *keeper) begin(ctx context.Context, sources []scheduling.SourceID) error {
+	for _, id := range sources {
+		if err := k.books.Rebuilt(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run keeps clock and memory going until ctx ends.

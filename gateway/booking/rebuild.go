@@ -2,7 +2,6 @@ package booking
 
 import (
 	"context"
-
 	"time"
 
 	"slotgate/scheduling"
@@ -20,11 +19,13 @@ func (d *Desk) rebuild(ctx context.Context, source scheduling.SourceID) error {
 	if err != nil {
 		return err
 	}
+	var list []scheduling.Appointment
 	if can.Bookable && !can.Readonly {
-		list, err := ehr.Ours(ctx)
+		list, err = ehr.Ours(ctx)
 		switch {
 		case is(err, scheduling.NotSupported):
-			d.Log.ErrorContext(ctx, "books were lost, and this source cannot be searched for ours", "source", string(source))
+			d.Log.WarnContext(ctx, "the store has no books of this source, and its appointments cannot be searched for ours: "+
+				"bookings made through us before, if there were any, are not known any more", "source", string(source))
 		case err != nil:
 			return err
 		}
@@ -34,7 +35,8 @@ func (d *Desk) rebuild(ctx context.Context, source scheduling.SourceID) error {
 			}
 		}
 	}
-	d.Log.WarnContext(ctx, "lost books were rebuilt", "source", string(source))
+	d.Log.InfoContext(ctx, "the store had no books of this source: what the EHR has of ours was written down",
+		"source", string(source), "appointments", len(list))
 	return d.Books.Rebuilt(ctx, source)
 }
 
