@@ -129,6 +129,7 @@ func TestTheOutcomeOfFindTellsEachSourceAndWhatWasNotDone(t *testing.T) {
 		{Source: "a", Name: "A", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced}},
 		{Source: "b", State: scheduling.StateDown},
 		{Source: "c", Name: "C", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced, Unusable: scheduling.Tally{scheduling.UnknownSchedule: 1852}}},
+		{Source: "d", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced, Unusable: scheduling.Tally{scheduling.Unmapped: 2}}},
 	}}
 	out := fhir.FindOutcome(fhir.Find{Unknown: []string{"colour"}, NotApplied: []string{"reason"}, Cut: []string{"_count"}}, found)
 	var got []string
@@ -141,7 +142,8 @@ func TestTheOutcomeOfFindTellsEachSourceAndWhatWasNotDone(t *testing.T) {
 		"warning too-costly parameter _count was brought down to what is allowed",
 		"information informational A: ok, as of 2026-11-30T08:00:00Z",
 		"warning transient b: down, never loaded, offers may be missing",
-		"information informational C: ok, as of 2026-11-30T08:00:00Z, 1852 records cannot be used (unknown-schedule: 1852)",
+		"warning processing C: ok, as of 2026-11-30T08:00:00Z, 1852 records cannot be used (unknown-schedule: 1852)",
+		"information informational d: ok, as of 2026-11-30T08:00:00Z, 2 records cannot be used (unmapped-code: 2)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

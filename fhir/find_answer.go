@@ -116,8 +116,11 @@ func sourceIssue(f scheduling.Freshness) model.OutcomeIssue {
 		Coding: []model.Coding{{System: SourceSystem, Code: string(f.Source), Display: f.Name}},
 	}
 	issue := model.OutcomeIssue{Severity: "information", Code: "informational", Details: details, Diagnostics: details.Text}
-	if !f.Complete || f.State != scheduling.StateOK {
+	switch {
+	case !f.Complete || f.State != scheduling.StateOK:
 		issue.Severity, issue.Code = "warning", "incomplete"
+	case f.Status.Unusable.Total() > f.Status.Unusable[scheduling.Unmapped]:
+		issue.Severity, issue.Code = "warning", "processing"
 	}
 	if f.State == scheduling.StateDown {
 		details.Coding = append(details.Coding,

@@ -37,18 +37,14 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 
 // ask fetches one piece of a reading and puts the answer in place, or splits it.
 func (s *source) ask(ctx context.Context, it *item, scope scheduling.Scope) error {
-	r := it.reading
 	got, err := s.fetch(ctx, scope)
 	if err != nil {
-		r.postpone(scheduling.CodeOf(err) == scheduling.SourceSlow)
+		it.reading.postpone(scheduling.CodeOf(err) == scheduling.SourceSlow)
 		return err
 	}
-	if !got.Complete {
-		if why := r.cut(got.Fetched, s.schedules); why != "" {
-			s.log.Warn("an answer was cut and cannot be split; what is known stays",
-				"from", scope.Days.From.String(), "to", scope.Days.To.String(), "why", why)
-		}
-		return nil
+	kept, ok, err := s.believe(ctx, it, &got)
+	if err != nil || !ok {
+		return err
 	}
 	before, again, err := s.empties(ctx, it, got)
 	if err != nil {
@@ -60,13 +56,39 @@ func (s *source) ask(ctx context.Context, it *item, scope scheduling.Scope) erro
 		if got, err = s.fetch(ctx, scope); err != nil {
 			return err
 		}
-		if !got.Complete {
-			r.cut(got.Fetched, s.schedules)
-			return nil
+		if kept, ok, err = s.believe(ctx, it, &got); err != nil || !ok {
+			return err
 		}
 	}
+	it.reading.kept += kept
 	return s.replace(ctx, it, got, before)
 }
+
+// believe tells whether an answer may be put in place (law 8), and how many
+// known slots are kept in it. One that was cut is split; one in which too much
+// cannot be used is not: its parts would be no better.
+func (s *source) believe(ctx context.Context, it *item, got *answer) (kept int, ok bool, err error) {
+	r, why := it.reading, ""
+	if got.Complete {
+		var withheld bool
+		if kept, withheld, err = s.doubt(ctx, it, got); err != nil || !withheld {
+			return kept, err == nil, err
+		}
+		got.Complete, got.Cut = false, cutUnusable
+		why = r.giveUp(got.Fetched)
+	} else {
+		why = r.cut(got.Fetched, s.schedules)
+	}
+	if why != "" {
+		days := got.Scope.Days
+		s.log.Warn("an answer cannot be put in place; what is known stays",
+			"from", days.From.String(), "to", days.To.String(), "why", why)
+	}
+	return 0, false, nil
+}
+
+// cutUnusable says why an answer was withheld of which nothing was cut.
+const cutUnusable = "unusable"
 
 // answer is what a fetch brought, with its number and its end.
 type answer struct {
@@ -140,7 +162,9 @@ func (s *source) finish(it *item, r *reading) {
 	}
 	complete := r.cuts == 0
 	it.unusable, it.unmapped = r.unusable, r.unmapped
+	it.kept = r.kept
 	if complete {
+		it.nameless, it.doubted = r.nameless, time.Time{}
 		it.settle(r.before, r.after, s.opts.EmptiedShare)
 	}
 	s.plan.done(it, complete, uint64(s.opts.FarEvery))

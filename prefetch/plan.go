@@ -36,6 +36,10 @@ type item struct {
 	unread  bool     // the latest look was not complete
 	was     int      // open slots before they became suspiciously few
 	now     int      // open slots
+	kept    int      // of them, those whose records could not be used at the latest look
+
+	doubted  time.Time // since when answers are withheld
+	nameless int       // unusable records that nobody can name, in what was put in place
 
 	unusable scheduling.Tally
 	unmapped scheduling.Tally
@@ -198,7 +202,7 @@ func (p *plan) reset() {
 	p.extras = nil
 	for it := range p.items {
 		it.due, it.seen, it.fresh, it.reading, it.misses = 0, false, false, nil, 0
-		it.was, it.now = 0, 0
+		it.was, it.now, it.kept, it.nameless, it.doubted = 0, 0, 0, 0, time.Time{}
 		it.try.clear()
 	}
 }

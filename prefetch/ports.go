@@ -25,6 +25,9 @@ type Writer interface {
 	Begin(ctx context.Context, source scheduling.SourceID) (fetch uint64, err error)
 	// Known counts the open slots that the scope holds now.
 	Known(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) (slots int, err error)
+	// KnownAmong are the open slots of the scope that have one of these ids, by
+	// window.
+	KnownAmong(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope, ids []string) (map[scheduling.WindowKey][]scheduling.Slot, error)
 	// Replace puts a complete answer in place of every known window of its
 	// scope. Windows written by a later fetch stay.
 	Replace(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, fetched scheduling.Fetched) (scheduling.Replaced, error)

@@ -78,6 +78,7 @@ func (s *source) newDay(ctx context.Context, now time.Time) error {
 	today := s.today(now)
 	if today != s.plan.from {
 		s.plan.from = today
+		s.forgetDoubts(now)
 		for _, it := range s.plan.parts {
 			it.reading, it.was = nil, it.now
 		}

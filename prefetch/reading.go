@@ -17,6 +17,8 @@ type reading struct {
 	cuts     int // scopes that stay unread
 	before   int // open slots, before and after, of all scopes that were replaced
 	after    int
+	kept     int // known slots whose records could not be used
+	nameless int
 	unusable scheduling.Tally
 	unmapped scheduling.Tally
 }
@@ -38,6 +40,7 @@ func (r *reading) took(got scheduling.Fetched, before int) {
 	r.hopeless = 0
 	r.before += before
 	r.after += got.Slots()
+	r.nameless += got.Nameless
 	r.tally(got)
 }
 
@@ -52,6 +55,16 @@ func (r *reading) cut(got scheduling.Fetched, schedules func() []string) (why st
 	}
 	r.rest = rest
 	r.hopeless++
+	return r.unread(got)
+}
+
+// giveUp leaves the first scope unread: to split it would not help.
+func (r *reading) giveUp(got scheduling.Fetched) (why string) {
+	r.rest = r.rest[1:]
+	return r.unread(got)
+}
+
+func (r *reading) unread(got scheduling.Fetched) (why string) {
 	r.cuts++
 	r.tally(got)
 	if got.Cut == "" {

@@ -43,6 +43,8 @@ type source struct {
 	found   scheduling.Directory // what fetches brought since the directory was read
 	pending *scheduling.Directory
 
+	doubts map[string]time.Time // slots that are kept though their records cannot be used, since when
+
 	dirty  bool // the status is to be put
 	status scheduling.Status
 
@@ -69,6 +71,7 @@ func newSource(deps Deps, job Job, offset time.Duration, m *metrics) (*source, e
 		plan:   newPlan(opts),
 		trying: newRetry(opts.Retry), storing: newRetry(storeRetry(opts.Retry)),
 		dir: scheduling.NewDirectory(), found: scheduling.NewDirectory(),
+		doubts: map[string]time.Time{},
 		status: scheduling.Status{Source: id}, shown: scheduling.Status{Source: id},
 	}, nil
 }

@@ -38,7 +38,7 @@ func (s *source) judge() scheduling.Status {
 	st := &s.status
 	st.Incomplete, st.Emptied = false, s.emptied()
 	for _, it := range s.plan.parts {
-		st.Incomplete = st.Incomplete || it.unread
+		st.Incomplete = st.Incomplete || it.unread || it.kept > 0
 	}
 	if st.Loaded.IsZero() || s.plan.all(func(it *item) bool { return it.seen }) {
 		st.Unusable, st.Unmapped = s.plan.tallies()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -102,6 +103,22 @@ func (m *memory) Known(ctx context.Context, source scheduling.SourceID, scope sc
 		}
 	}
 	return n, nil
+}
+
+func (m *memory) KnownAmong(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope, ids []string) (map[scheduling.WindowKey][]scheduling.Slot, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	found := map[scheduling.WindowKey][]scheduling.Slot{}
+	for key, window := range m.windows[source] {
+		for _, slot := range window.Slots {
+			if scope.Covers(key) && slices.Contains(ids, slot.ID) {
+				found[key] = append(found[key], slot)
+			}
+		}
+	}
+	return found, nil
 }
 
 func (m *memory) Replace(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, got scheduling.Fetched) (scheduling.Replaced, error) {

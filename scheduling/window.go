@@ -69,6 +69,11 @@ type Fetched struct {
 	Cut      string
 	Unusable Tally
 	Unmapped Tally
+	// Doubtful are the ids of the slots that are there and whose records cannot
+	// be used. What is known of them is neither confirmed nor gone.
+	Doubtful []string
+	// Nameless counts slots that cannot be used and that nobody can name.
+	Nameless int
 }
 
 // Slots is the number of open slots in the answer.

@@ -19,6 +19,8 @@ type assembler struct {
 	twins    map[twinKey]int // how many there are, then which one is next
 	slots    map[string]scheduling.Slot
 	unusable scheduling.Tally
+	doubtful []string
+	nameless int
 	unmapped scheduling.Tally
 }
 
@@ -46,6 +48,7 @@ func (a *assembler) windows(records []*record) map[scheduling.WindowKey][]schedu
 	for _, r := range records {
 		if reason := a.take(r); reason != "" {
 			a.unusable.Add(reason, 1)
+			a.doubt(r, reason)
 		}
 	}
 	slots := make([]scheduling.Slot, 0, len(a.slots))
@@ -59,6 +62,18 @@ func (a *assembler) windows(records []*record) map[scheduling.WindowKey][]schedu
 		}
 	}
 	return all
+}
+
+// doubt notes a record that is there and cannot be used. Who is inactive was
+// taken away by the source itself: there is nothing doubtful in that.
+func (a *assembler) doubt(r *record, reason scheduling.Reason) {
+	switch {
+	case reason == scheduling.InactiveActor:
+	case r.slot.ID == "":
+		a.nameless++
+	default:
+		a.doubtful = append(a.doubtful, r.slot.ID)
+	}
 }
 
 func (a *assembler) judge(schedule string) judged {

@@ -33,6 +33,7 @@ func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.
 	out.Complete, out.Cut = cut == "", cut
 	out.Unusable, out.Unmapped = a.unusable, a.unmapped
 	out.Unusable.Merge(h.tally)
+	out.Doubtful, out.Nameless = a.doubtful, a.nameless+h.nameless
 	c.metrics.unusable(out.Unusable)
 	return out, nil
 }

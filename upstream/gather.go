@@ -41,6 +41,8 @@ type harvest struct {
 	found   scheduling.Directory
 	seen    map[string]bool // directory records read already
 	tally   scheduling.Tally
+
+	nameless int // slots that could not be read, or have no id
 }
 
 const kindAppointment scheduling.Kind = "Appointment"
@@ -56,6 +58,7 @@ func newHarvest(kind scheduling.Kind, rule *regexp.Regexp, maxSlots int) *harves
 // page takes in one page; cut tells that there is no room for more.
 func (h *harvest) page(page *fhir.Page) (cut string) {
 	h.tally.Merge(page.Broken)
+	h.nameless += page.Broken.Total()
 	links := newRefs(h.rule, page)
 	convert := fhir.NewSlots(nil)
 	for i := range page.Entries {
@@ -91,6 +94,7 @@ func (h *harvest) slot(in *model.Slot, convert *fhir.Slots, links *refs) {
 		h.slotOf[in.ID] = schedule
 	case in.ID == "":
 		h.tally.Add(scheduling.NoID, 1)
+		h.nameless++
 	default:
 		h.keep(r)
 	}
@@ -118,6 +122,7 @@ func (h *harvest) offer(in *model.Appointment, convert *fhir.Slots, links *refs)
 	}
 	if in.Status != "proposed" {
 		h.tally.Add(scheduling.UnknownStatus, 1)
+		h.nameless++
 		return
 	}
 	r := &record{start: in.Start, end: in.End, offered: true}
@@ -189,6 +194,7 @@ func (h *harvest) join(other *harvest) {
 	}
 	h.found.Merge(other.found)
 	h.tally.Merge(other.tally)
+	h.nameless += other.nameless
 }
 
 // settleSchedules gives offers the schedules of the Slots that came along.
