@@ -75,6 +75,25 @@ func (r Registration) String() string { return "patient " + r.ID }
 // GoString keeps a person out of %#v.
 func (r Registration) GoString() string { return r.String() }
 
+// patientPrefix is in front of every Patient id of ours.
+const patientPrefix = "pt-"
+
+// NewPatientID makes a Patient id of ours of 26 bytes that nobody can guess.
+func NewPatientID(random [26]byte) string {
+	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
+	id := []byte(patientPrefix)
+	for _, b := range random {
+		id = append(id, letters[b%byte(len(letters))])
+	}
+	return string(id)
+}
+
+// OwnPatientID tells whether the id has the form of ours: it is never a source's
+// own, whoever names it.
+func OwnPatientID(id string) bool {
+	return len(id) == len(patientPrefix)+26 && strings.HasPrefix(id, patientPrefix)
+}
+
 // Naming are the identifiers that name a person all over the world: those with
 // a system and a value.
 func (r Registration) Naming() []PersonIdentifier {

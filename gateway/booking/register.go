@@ -90,19 +90,10 @@ func (r *Registrar) add(ctx context.Context, principal string, person scheduling
 	if err := person.Check(r.opts.Limits, now); err != nil {
 		return scheduling.Registration{}, false, err
 	}
-	person.ID, person.Created = "pt-"+random(), now.Truncate(time.Second)
+	var random [26]byte
+	_, _ = rand.Read(random[:]) // never fails
+	person.ID, person.Created = scheduling.NewPatientID(random), now.Truncate(time.Second)
 	return r.People.Add(ctx, principal, person)
-}
-
-// random is a name that nobody can guess: 26 characters.
-func random() string {
-	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
-	var b [26]byte
-	_, _ = rand.Read(b[:]) // never fails
-	for i, c := range b {
-		b[i] = letters[c%32]
-	}
-	return string(b[:])
 }
 
 // registered is what is kept of a registration under its key: never the person,

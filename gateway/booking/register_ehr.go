@@ -2,6 +2,7 @@ package booking
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -242,7 +243,7 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	var none scheduling.NativePatient
 	before := j.link
 	if j.link.Identifier == "" {
-		j.link.Identifier = random()
+		j.link.Identifier = rand.Text()
 	}
 	j.link.State, j.link.SentAt = scheduling.LinkSending, j.now()
 	if err := j.saveLink(ctx); err != nil {
