@@ -270,3 +270,28 @@ func TestLaw8SourceThatAlwaysCutsIsNotAskedForEver(t *testing.T) {
 		}
 	})
 }
+
+func TestSourceThatIsWholeAgainIsReadSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		start(t, store, Job{options("a"), e})
+		synctest.Wait()
+		e.set(func() { e.alwaysCut = true })
+		after(3 * time.Hour)
+		today := scheduling.DayOf(time.Now(), time.UTC)
+		e.set(func() {
+			e.alwaysCut = false
+			delete(e.slots, scheduling.WindowKey{Schedule: "s1", Day: today})
+			delete(e.slots, scheduling.WindowKey{Schedule: "s1", Day: today + 10})
+		})
+		after(2*time.Minute + time.Second)
+		if got := store.open("a"); got > 27 {
+			t.Errorf("two ticks after it was whole again %d slots are known: today was not read", got)
+		}
+		after(3 * time.Minute)
+		if got := store.open("a"); got > 26 {
+			t.Errorf("five ticks after it was whole again %d slots are known: the next fortnight was not read", got)
+		}
+	})
+}

@@ -16,7 +16,7 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 		return true, s.lookAtDirectory(ctx, it)
 	}
 	if it.reading == nil {
-		it.reading = newReading(s.plan.scopeOf(it), s.opts.MaxHopeless)
+		it.reading = newReading(s.plan.scopeOf(it), it.patience(s.opts.MaxHopeless))
 	}
 	r := it.reading
 	for range s.opts.MaxFetches {
@@ -167,7 +167,7 @@ func (s *source) finish(it *item, r *reading) {
 		it.nameless, it.doubted = r.nameless, time.Time{}
 		it.settle(r.before, r.after, s.opts.EmptiedShare)
 	}
-	s.plan.done(it, complete, uint64(s.opts.FarEvery))
+	s.plan.done(it, complete)
 	loaded := s.plan.all(func(it *item) bool { return it.seen })
 	if loaded && s.status.Loaded.IsZero() {
 		s.status.Loaded = s.deps.Now()

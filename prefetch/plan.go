@@ -178,10 +178,14 @@ func (it *item) deadline() uint64 {
 	return it.due + it.every
 }
 
+// rarest is the least number of ticks to which a part that is cut may be put
+// off, that is, the nearest days.
+const rarest = 2
+
 // done plans the next turn of a part after a look that came to its end. Parts
-// that could not be read wholly come again sooner at first, then more rarely
-// than the others: who always cuts is not asked for ever more.
-func (p *plan) done(it *item, complete bool, rarest uint64) {
+// that could not be read wholly come again sooner at first, then as rarely as
+// when all is well: a source that is well again is read soon.
+func (p *plan) done(it *item, complete bool) {
 	it.unread = !complete
 	switch {
 	case !complete:
@@ -194,6 +198,12 @@ func (p *plan) done(it *item, complete bool, rarest uint64) {
 		it.due = p.tick + it.every
 	}
 	it.seen, it.fresh, it.misses = true, true, 0
+}
+
+// patience is how many hopeless answers in a row a look bears. It shrinks while
+// looks are in vain: they come nearly as often as when all is well.
+func (it *item) patience(most int) int {
+	return max(min(2, most), most>>min(it.misses, 32))
 }
 
 // reset makes everything due at once.

@@ -220,7 +220,7 @@ func TestRetryDelaysAreBounded(t *testing.T) {
 			after := time.Duration(rapid.Int64().Draw(t, "after"))
 			jitter := rapid.Float64Range(0, 0.999).Draw(t, "jitter")
 			d := r.fail(now, every, after, func() float64 { return jitter })
-			if d < 800*time.Millisecond || d > opts.OldMax*12/10 {
+			if d < 800*time.Millisecond || d > opts.OldMax || now.Sub(r.since) < opts.Young && d > max(opts.Max, min(after, opts.AfterMax)) {
 				t.Fatalf("delay %v", d)
 			}
 			if r.notBefore != now.Add(d) || !r.waits(now) || r.waits(r.notBefore) {
@@ -272,7 +272,7 @@ func TestPlanStarvesNoPart(t *testing.T) {
 			p.tick += rapid.Uint64Range(0, 1).Draw(t, "ticks")
 			if it := p.pick(now); it != nil {
 				asked[it]++
-				p.done(it, rapid.Bool().Draw(t, "complete"), uint64(o.FarEvery))
+				p.done(it, rapid.Bool().Draw(t, "complete"))
 			}
 		}
 		for _, it := range p.parts {

@@ -38,7 +38,7 @@ func (r *retry) fail(now time.Time, interval, after time.Duration, jitter func()
 	r.growth.MaxInterval = limit
 	delay := min(r.growth.NextBackOff(), limit)
 	spread := 1 - r.opts.Jitter + 2*r.opts.Jitter*jitter()
-	delay = time.Duration(float64(delay) * spread)
+	delay = min(time.Duration(float64(delay)*spread), limit)
 	delay = max(delay, min(after, r.opts.AfterMax))
 	r.notBefore = now.Add(delay)
 	return delay
