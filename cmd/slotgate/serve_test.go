@@ -96,7 +96,7 @@ func TestAHangupReadsTheConfigAgainAndABadOneChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	failed := askAlways(t, gateway)
+	failed := askAlways(t, gateway+"/fhir/r4/Appointment/$find?_count=0")
 	hangup(configText(redis.URL(), one, two))
 	eventually(t, func() error {
 		if rows := sourcesOf(t, admin); len(rows) != 2 || rows["s1"].State != "ok" {
@@ -120,7 +120,7 @@ func TestAHangupReadsTheConfigAgainAndABadOneChangesNothing(t *testing.T) {
 }
 
 // askAlways asks on new connections until the count of failures is asked for.
-func askAlways(t *testing.T, gateway string) func() int64 {
+func askAlways(t *testing.T, address string) func() int64 {
 	t.Helper()
 	var failures atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
@@ -129,7 +129,7 @@ func askAlways(t *testing.T, gateway string) func() int64 {
 		defer close(done)
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		for ctx.Err() == nil {
-			_, err := askOnce(ctx, client, gateway+"/fhir/r4/Appointment/$find?_count=0")
+			_, err := askOnce(ctx, client, address)
 			if err != nil && ctx.Err() == nil {
 				t.Log(err)
 				failures.Add(1)
@@ -137,6 +137,37 @@ func askAlways(t *testing.T, gateway string) func() int64 {
 		}
 	}()
 	return func() int64 { cancel(); <-done; return failures.Load() }
+}
+
+// Connections keep arriving on both listeners while the config is read again
+// and again: each time the next server takes over, and the old one lets go.
+func TestManyHangupsUnderTraffic(t *testing.T) {
+	redis := redistest.Start(t)
+	_, one := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 2})
+	path := write(t, t.TempDir(), "slotgate.yaml", configText(redis.URL(), one))
+	p := start(t, "serve", "--config", path)
+	gateway, admin := p.saw(t, `gateway (http://\S+)`)[1], p.saw(t, `admin (http://\S+)`)[1]
+	var counts []func() int64
+	for range 3 {
+		counts = append(counts, askAlways(t, gateway+"/fhir/r4/Appointment/$find?_count=0"), askAlways(t, admin+"/livez"))
+	}
+	const times = 20
+	for i := range times {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() error {
+			if n := strings.Count(p.err.String(), "the configuration was read again"); n <= i {
+				return fmt.Errorf("read again %d times, want %d: %.2000s", n, i+1, p.err.String())
+			}
+			return nil
+		})
+	}
+	for _, failed := range counts {
+		if n := failed(); n != 0 {
+			t.Errorf("%d requests failed", n)
+		}
+	}
 }
 
 func TestExitCodes(t *testing.T) {
