@@ -332,3 +332,24 @@ func TestLossBetweenALookAndItsStatusIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+// leftAlone is what a breaker says instead of a call.
+type leftAlone struct{ because scheduling.Code }
+
+func (leftAlone) Error() string              { return "circuit breaker is open" }
+func (l leftAlone) Because() scheduling.Code { return l.because }
+
+func TestStatusTellsWhatOpenedTheBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		e.fetch = func(scheduling.Scope) error {
+			return scheduling.Blame(scheduling.SourceDown, "a", leftAlone{scheduling.SourceNonsense}, "left alone for a moment")
+		}
+		start(t, store, Job{options("a"), e})
+		after(10 * time.Second)
+		if st := store.status("a"); st.ErrorCode != scheduling.SourceNonsense {
+			t.Errorf("the error code is %q, want what opened the breaker", st.ErrorCode)
+		}
+	})
+}

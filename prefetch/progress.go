@@ -187,13 +187,23 @@ func (s *source) failed(it *item, err error) {
 	it.unread = it.kind == aPart
 	delay := s.trying.fail(now, every, e.RetryAfter, s.deps.Jitter)
 	s.status.Failures = s.trying.failures
-	s.status.ErrorCode, s.status.ErrorAt = e.Code, now
+	s.status.ErrorCode, s.status.ErrorAt = codeOf(err, e.Code), now
 	if it.kind == anExtra && it.try.failures >= maxExtraFailures {
 		s.removeExtra(it) // The plan comes round to it.
 	}
 	if worthTelling(s.trying.failures) {
 		s.logFailure(e, delay)
 	}
+}
+
+// codeOf is the code of a failure. A call that was not made, as too many failed
+// just before, has theirs: that is what is wrong with the source.
+func codeOf(err error, code scheduling.Code) scheduling.Code {
+	var refused interface{ Because() scheduling.Code }
+	if errors.As(err, &refused) && refused.Because() != "" {
+		return refused.Because()
+	}
+	return code
 }
 
 // pace is how often the item comes when all is well, every being a tick.

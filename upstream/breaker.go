@@ -17,6 +17,7 @@ type breaker struct {
 	fresh func() *gobreaker.CircuitBreaker[*answer]
 	told  func(open bool)
 	now   atomic.Pointer[gobreaker.CircuitBreaker[*answer]]
+	cause atomic.Value // scheduling.Code of the latest failure that counted
 }
 
 // newBreaker makes a closed one. It opens on failures in a row: one bad query
@@ -40,6 +41,20 @@ func newBreaker(source scheduling.SourceID, g guard, limits Limits, changed func
 }
 
 func (b *breaker) state() string { return b.now.Load().State().String() }
+
+// because is why the breaker is open.
+func (b *breaker) because() scheduling.Code {
+	code, _ := b.cause.Load().(scheduling.Code)
+	return code
+}
+
+// note remembers what a try died of.
+func (b *breaker) note(a *answer, err error) (*answer, error) {
+	if !healthy(err) {
+		b.cause.Store(scheduling.CodeOf(err))
+	}
+	return a, err
+}
 
 // run makes a try, unless the breaker is open. A probe is made in any case; when
 // it shows that the source is well, the breaker is closed for everybody.
@@ -73,9 +88,10 @@ func neutral(err error) bool {
 // broken refuses calls while their breaker is open, but for probes.
 func (s *stack) broken(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
-		a, err := s.breakers[c.guard()].run(c.probe, func() (*answer, error) { return next(ctx, c) })
+		b := s.breakers[c.guard()]
+		a, err := b.run(c.probe, func() (*answer, error) { return b.note(next(ctx, c)) })
 		if refusedByBreaker(err) {
-			e := scheduling.Blame(scheduling.SourceDown, s.source, &fault{cause: err}, "the source failed too often just now and is left alone for a moment")
+			e := scheduling.Blame(scheduling.SourceDown, s.source, &fault{cause: err, because: b.because()}, "the source failed too often just now and is left alone for a moment")
 			e.RetryAfter = s.limits.BreakerOpen.Std()
 			return nil, e
 		}

@@ -20,7 +20,13 @@ type fault struct {
 	hurt   bool  // it counts against the source's health
 	costly bool  // the source wants to be asked for less at once
 	cause  error // for the operator
+	// because is set where our breaker refused the call: what opened it.
+	because scheduling.Code
 }
+
+// Because is the code of the failure that made us leave the source alone, "" for
+// any other fault. Whoever shows why a source is not read wants this one.
+func (f *fault) Because() scheduling.Code { return f.because }
 
 func (f *fault) Error() string {
 	switch {
