@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"slotgate/cache/embedded"
+	"slotgate/cache/redistest"
+	"slotgate/cache/vault"
+	"slotgate/config"
+	"slotgate/gateway/auth"
+	"slotgate/scheduling"
+	"slotgate/upstream"
+	"slotgate/upstream/ehrsim"
+)
+
+// clinic is one simulated EHR of a house, and how the gateways are told of it.
+type clinic struct {
+	id   string
+	sim  ehrsim.Options
+	bend func(*upstream.Options) // nil: as it is
+}
+
+// house is two gateways over one Redis, the first of which fetches too, and the
+// EHRs that they book at. Settling takes seconds where it usually takes minutes.
+type house struct {
+	redis  *embedded.Server
+	file   *file
+	sims   map[string]*ehrsim.Server
+	bases  map[string]string // where the EHRs speak FHIR
+	nodes  []*node
+	client *http.Client
+}
+
+func newHouse(t *testing.T, clinics ...clinic) *house {
+	t.Helper()
+	h := &house{
+		redis: redistest.Start(t), sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute},
+	}
+	t.Cleanup(h.client.CloseIdleConnections)
+	h.file = h.config(t, clinics)
+	h.open(t, role{gateway: true, prefetch: true})
+	h.open(t, role{gateway: true})
+	h.rebuilt(t)
+	return h
+}
+
+// rebuilt waits until the books of every source are there: an empty Redis is
+// taken for one that lost them.
+func (h *house) rebuilt(t *testing.T) {
+	t.Helper()
+	for _, id := range h.file.ids() {
+		eventually(t, func() error {
+			lost, err := h.nodes[0].keeper.books.Lost(t.Context(), id)
+			if err == nil && lost {
+				err = fmt.Errorf("the books of %s are being rebuilt", id)
+			}
+			return err
+		})
+	}
+}
+
+func (h *house) config(t *testing.T, clinics []clinic) *file {
+	t.Helper()
+	f := &file{}
+	f.Booking.SetDefaults()
+	f.Gateway.SetDefaults()
+	f.Gateway.Limits.SetDefaults()
+	f.Admin.SetDefaults()
+	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	f.Redis.URL = h.redis.URL()
+	f.Redis.SetDefaults()
+	f.Vault.Keys = []vault.Key{{ID: "test", Key: config.NewSecret(strings.Repeat("A", 43) + "=")}}
+	f.Booking.Secret = config.NewSecret("0123456789abcdef")
+	f.Booking.SettleEvery, f.Booking.LookEvery, f.Booking.LookMax = 100*time.Millisecond, 100*time.Millisecond, time.Second
+	f.Booking.Margin, f.Booking.SettleLease = 500*time.Millisecond, 3*time.Second
+	for _, c := range clinics {
+		sim, base := simulate(t, c.sim)
+		h.sims[c.id], h.bases[c.id] = sim, base
+		f.Sources = append(f.Sources, c.source(base))
+	}
+	f.Auth = auth.Demo()
+	f.Auth.Callers[0].Trusted = f.ids()
+	for _, err := range []error{f.Gateway.Validate(), f.Booking.Validate(), f.Vault.Validate(), f.Redis.Validate(), f.Validate()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+func (c clinic) source(base string) upstream.Options {
+	o := upstream.Options{
+		ID: scheduling.SourceID(c.id), Base: base, Dialect: string(c.sim.Dialect), FHIR: scheduling.Release(c.sim.FHIR),
+	}
+	o.Limits.Rate, o.Limits.Concurrency, o.Limits.BreakerFailures = 10_000, 16, 10_000
+	o.Prefetch.Cron, o.Prefetch.Horizon = "@every 5s", config.Duration(7*24*time.Hour)
+	if c.bend != nil {
+		c.bend(&o)
+	}
+	o.SetDefaults()
+	return o
+}
+
+// open adds one more node, which ends with the test.
+func (h *house) open(t *testing.T, r role) *node {
+	t.Helper()
+	n, err := startNode(t.Context(), h.file, r, newLogger(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	if n.keeper == nil {
+		t.Fatalf("no bookings are taken: %v", n.noKeeper)
+	}
+	h.nodes = append(h.nodes, n)
+	return n
+}
+
+// slot is one that both the EHR and the gateways know.
+type slot struct {
+	source string
+	native string // its id at the EHR
+	offer  string // the id of its offer
+	start  time.Time
+}
+
+// slots gives so many open slots of a source, the first of those that do not
+// begin soon, once every gateway offers them.
+func (h *house) slots(t *testing.T, source string, count int) []slot {
+	t.Helper()
+	var list []slot
+	for _, free := range h.sims[source].Slots("free") {
+		if len(list) < count && free.Start.After(time.Now().Add(6*time.Hour)) {
+			list = append(list, slot{source: source, native: free.ID, start: free.Start})
+		}
+	}
+	if len(list) < count {
+		t.Fatalf("%s has %d open slots, want %d", source, len(list), count)
+	}
+	for i := range h.nodes {
+		eventually(t, func() error {
+			offers := h.offers(t, i, source)
+			for k := range list {
+				offer, ok := offers[list[k].native]
+				if !ok {
+					return fmt.Errorf("node %d does not offer %s of %s: it has %d", i, list[k].native, source, len(offers))
+				}
+				list[k].offer = offer
+			}
+			return nil
+		})
+	}
+	return list
+}
+
+// offers are the ids of offers by the ids that their slots have at the EHR.
+func (h *house) offers(t *testing.T, node int, source string) map[string]string {
+	t.Helper()
+	natives := map[string]string{}
+	for _, s := range h.sims[source].Slots() {
+		natives["Slot/"+scheduling.ResourceID(scheduling.SourceID(source), scheduling.KindSlot, s.ID)] = s.ID
+	}
+	var page struct {
+		Entry []struct {
+			Resource struct {
+				ID   string
+				Slot []struct{ Reference string }
+			}
+		}
+	}
+	getJSON(t, h.nodes[node].public.url()+"/fhir/r4/Appointment/$find?_count=1000&source="+source, &page)
+	offers := map[string]string{}
+	for _, entry := range page.Entry {
+		for _, s := range entry.Resource.Slot {
+			ref := s.Reference
+			if i := strings.LastIndex(ref, "Slot/"); i > 0 {
+				ref = ref[i:]
+			}
+			offers[natives[ref]] = entry.Resource.ID
+		}
+	}
+	return offers
+}
+
+// answer is as much of an answer to hold, book, cancel or read as tests look at.
+type answer struct {
+	code    int // 0: no answer came
+	header  http.Header
+	status  string // of the Appointment, "" without one
+	id      string
+	errors  []string // codes of urn:slotgate:error
+	doubt   bool     // 202, or the tag in-doubt
+	raw     string
+	failure error
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %s %v", a.code, a.status, a.errors) }
+
+// has tells whether one of the outcome's codes is this.
+func (a answer) has(code string) bool {
+	for _, have := range a.errors {
+		if have == code {
+			return true
+		}
+	}
+	return false
+}
+
+// user is one end user of the application that calls.
+type user struct {
+	house   *house
+	session string
+	patient string // at every EHR
+}
+
+func (h *house) user(number int) user {
+	return user{h, fmt.Sprintf("end-user-number-%05d", number), fmt.Sprintf("Patient/pat-%d", 1+number%5)}
+}
+
+// tell sends one request to a node and reads the answer.
+func (u user) tell(ctx context.Context, node int, method, path, body string, header ...string) answer {
+	req, err := http.NewRequestWithContext(ctx, method, u.house.nodes[node].public.url()+path, strings.NewReader(body))
+	if err != nil {
+		return answer{failure: err}
+	}
+	req.Header.Set("Authorization", "Bearer demo")
+	req.Header.Set("X-Slotgate-Session", u.session)
+	req.Header.Set("Accept", "application/fhir+json")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/fhir+json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := u.house.client.Do(req)
+	if err != nil {
+		return answer{failure: err}
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	a := answer{code: res.StatusCode, header: res.Header, raw: string(data), failure: err}
+	a.read(data)
+	return a
+}
+
+func (a *answer) read(data []byte) {
+	var resource any
+	if json.Unmarshal(data, &resource) != nil {
+		return
+	}
+	a.walk(resource)
+	a.doubt = a.doubt || a.code == http.StatusAccepted
+}
+
+// walk finds the Appointment and the codes, wherever they stand.
+func (a *answer) walk(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["resourceType"] == "Appointment" {
+			a.status, _ = v["status"].(string)
+			a.id, _ = v["id"].(string)
+		}
+		if v["system"] == "urn:slotgate:error" {
+			code, _ := v["code"].(string)
+			a.errors = append(a.errors, code)
+		}
+		a.doubt = a.doubt || v["code"] == "in-doubt"
+		for _, member := range v {
+			a.walk(member)
+		}
+	case []any:
+		for _, element := range v {
+			a.walk(element)
+		}
+	}
+}
+
+// bookBody asks for an offer for the user's patient.
+func (u user) bookBody(comment string) string {
+	return fmt.Sprintf(`{"resourceType":"Parameters","parameter":[
+		{"name":"patient-id","valueString":%q},{"name":"comment","valueString":%q}]}`, u.patient, comment)
+}
+
+func (u user) hold(ctx context.Context, node int, offer string, header ...string) answer {
+	return u.tell(ctx, node, http.MethodPost, "/fhir/r4/Appointment/"+offer+"/$hold", "", header...)
+}
+
+// book books with the session as the comment, by which the EHR's book is read.
+func (u user) book(ctx context.Context, node int, offer string, header ...string) answer {
+	return u.tell(ctx, node, http.MethodPost, "/fhir/r4/Appointment/"+offer+"/$book", u.bookBody(u.session), header...)
+}
+
+func (u user) see(ctx context.Context, node int, offer string) answer {
+	return u.tell(ctx, node, http.MethodGet, "/fhir/r4/Appointment/"+offer, "")
+}
+
+func (u user) cancel(ctx context.Context, node int, offer string, header ...string) answer {
+	header = append([]string{"Content-Type", "application/json-patch+json"}, header...)
+	return u.tell(ctx, node, http.MethodPatch, "/fhir/r4/Appointment/"+offer, `[{"op":"replace","path":"/status","value":"cancelled"}]`, header...)
+}
+
+// unsettled are the ids that the admin listener of a node tells as in doubt.
+func (h *house) unsettled(t *testing.T, node int) (rows []map[string]any) {
+	t.Helper()
+	getJSON(t, h.nodes[node].admin.url()+"/api/in-doubt", &rows)
+	return rows
+}
