@@ -164,3 +164,32 @@ func TestRunEndsSoonWhateverIsUnderWay(t *testing.T) {
 		close(release)
 	})
 }
+
+// stuck is a leaser whose store hangs when a lease is given back.
+type stuck struct{ *memory }
+
+func (s stuck) Lease(ctx context.Context, source scheduling.SourceID, ttl time.Duration) (scheduling.Lease, bool, error) {
+	lease, ok, err := s.memory.Lease(ctx, source, ttl)
+	return stuckLease{lease}, ok, err
+}
+
+type stuckLease struct{ scheduling.Lease }
+
+func (stuckLease) Release(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestWorkerThatEndsDoesNotWaitForAStoreThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, e := newMemory(), newEHR(28, "s1")
+		_, stop := startWith(t, Deps{Writer: store, Leaser: stuck{store}}, Job{options("a"), e})
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+	})
+}

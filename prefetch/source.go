@@ -112,6 +112,9 @@ func (s *source) acquire(ctx context.Context) (lease scheduling.Lease, ok bool, 
 	return lease, ok && lease != nil, err
 }
 
+// releaseTimeout is how long the store has to take a lease back.
+const releaseTimeout = 2 * time.Second
+
 // hold works under the lease and gives it back in the end.
 func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	s.setLeased(true)
@@ -131,8 +134,11 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	if context.Cause(working) == errLeaseLost {
 		s.log.Warn("the lease of the source is lost; another worker may have it")
 	}
-	// ctx may be over, and the lease is to be free at once all the same.
-	err := s.store(context.WithoutCancel(ctx), lease.Release)
+	// ctx may be over, and the lease is to be free at once all the same. But
+	// whoever was told to stop does not wait for a store that hangs.
+	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	err := s.store(releasing, lease.Release)
 	if err != nil {
 		s.log.Info("the lease of the source could not be given back; it ends by itself", "error", err)
 	}
