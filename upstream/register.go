@@ -31,7 +31,7 @@ func (r *Register) Validate() error {
 		"is %q; write auto, post, if-none-exist, search-then-post or none", r.Register)
 }
 
-// way is the one that is gone.
+// way is the one that is taken.
 func (r *Register) way(dialect string) scheduling.RegisterWay {
 	switch {
 	case r.Register != "" && r.Register != auto:
@@ -86,7 +86,7 @@ func tokensOf(ids []scheduling.PersonIdentifier) string {
 	return strings.Join(tokens, ",")
 }
 
-// registered is what a registration was answered.
+// patientReply is what a registration was answered.
 type patientReply struct {
 	reply
 	patients []*model.Patient

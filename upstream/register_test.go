@@ -282,8 +282,10 @@ func TestWaysToRegister(t *testing.T) {
 		readonly          bool
 		want              scheduling.RegisterWay
 	}{
-		{Argonaut, "", false, scheduling.RegisterPost}, {Slots, "auto", false, scheduling.RegisterIfNoneExist},
-		{Argonaut, "search-then-post", false, scheduling.RegisterSearch}, {Slots, "none", false, scheduling.RegisterNone},
+		{Argonaut, "", false, scheduling.RegisterPost},
+		{Slots, "auto", false, scheduling.RegisterIfNoneExist},
+		{Argonaut, "search-then-post", false, scheduling.RegisterSearch},
+		{Slots, "none", false, scheduling.RegisterNone},
 		{Slots, "post", true, scheduling.RegisterNone},
 	} {
 		ehr := client(t, "http://127.0.0.1:1", func(o *Options) {
