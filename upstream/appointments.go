@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,8 +145,11 @@ func (s appointmentSearch) all(ctx context.Context, query url.Values) ([]schedul
 
 func (s appointmentSearch) pages(ctx context.Context, kind scheduling.Kind, query url.Values, each func(model.Resource)) error {
 	c := s.client
+	if c.opts.Quirks.PageSize > 0 {
+		query.Set("_count", strconv.Itoa(c.opts.Quirks.PageSize))
+	}
 	q := question{
-		op: "search-" + string(kind), kind: kind, method: http.MethodGet, url: resolve(c.base, string(kind), query),
+		op: "search-" + string(kind), kind: kind, paged: true, method: http.MethodGet, url: resolve(c.base, string(kind), query),
 		lane: s.lane, probe: s.probe, timeout: c.opts.Booking.ReadTimeout.Std(),
 	}
 	broken := 0
