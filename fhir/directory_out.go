@@ -189,7 +189,16 @@ func FromPractitioner(o Origin, p *scheduling.Practitioner) *model.Practitioner 
 	return out
 }
 
-// FromLocation writes a place, with its zone as an extension.
+// zone is the name of a place's zone: the one by which its days are cut.
+func (o Origin) zone(own string) string {
+	if own != "" || o.Zone == nil || o.Zone == time.Local {
+		return own
+	}
+	return o.Zone.String()
+}
+
+// FromLocation writes a place, with its zone as an extension: its own, else the
+// source's.
 func FromLocation(o Origin, l *scheduling.Location) *model.Location {
 	out := &model.Location{
 		Base:                 o.base(scheduling.KindLocation, l.ID),
@@ -204,8 +213,8 @@ func FromLocation(o Origin, l *scheduling.Location) *model.Location {
 	if l.Inactive {
 		out.Status = "inactive"
 	}
-	if l.Zone != "" {
-		out.Extension = []model.Extension{{URL: TimezoneExtension, ValueCode: l.Zone}}
+	if zone := o.zone(l.Zone); zone != "" {
+		out.Extension = []model.Extension{{URL: TimezoneExtension, ValueCode: zone}}
 	}
 	if l.Position != nil {
 		out.Position = &model.LocationPosition{

@@ -12,6 +12,8 @@ type Origin struct {
 	Source scheduling.SourceID
 	URI    string    // of the source; "" is not told
 	Synced time.Time // when it was last known to be right; zero is not told
+	// Zone is the source's: of its places that do not tell their own. It may be nil.
+	Zone *time.Location
 }
 
 // SourceURI is the URI by which a source is named in meta.source: an own name,

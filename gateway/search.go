@@ -141,7 +141,7 @@ func (x *exchange) read(kind scheduling.Kind) error {
 
 // record is a record of the directory as a resource.
 func (x *exchange) record(r scheduling.Record) model.Resource {
-	o := fhir.Origin{Source: r.Source.ID, URI: fhir.SourceURI(r.Source.ID)}
+	o := fhir.Origin{Source: r.Source.ID, URI: fhir.SourceURI(r.Source.ID), Zone: r.Source.Zone}
 	switch {
 	case r.Practitioner != nil:
 		return fhir.FromPractitioner(o, r.Practitioner)
