@@ -130,6 +130,7 @@ func TestTheOutcomeOfFindTellsEachSourceAndWhatWasNotDone(t *testing.T) {
 		{Source: "b", State: scheduling.StateDown},
 		{Source: "c", Name: "C", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced, Unusable: scheduling.Tally{scheduling.UnknownSchedule: 1852}}},
 		{Source: "d", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced, Unusable: scheduling.Tally{scheduling.Unmapped: 2}}},
+		{Source: "e", State: scheduling.StateOK, Complete: true, Status: scheduling.Status{LastSync: synced, Emptied: true}},
 	}}
 	out := fhir.FindOutcome(fhir.Find{Unknown: []string{"colour"}, NotApplied: []string{"reason"}, Cut: []string{"_count"}}, found)
 	var got []string
@@ -144,6 +145,7 @@ func TestTheOutcomeOfFindTellsEachSourceAndWhatWasNotDone(t *testing.T) {
 		"warning transient b: down, never loaded, offers may be missing",
 		"warning processing C: ok, as of 2026-11-30T08:00:00Z, 1852 records cannot be used (unknown-schedule: 1852)",
 		"information informational d: ok, as of 2026-11-30T08:00:00Z, 2 records cannot be used (unmapped-code: 2)",
+		"warning processing e: ok, as of 2026-11-30T08:00:00Z, emptied: the latest answer took away more than half",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

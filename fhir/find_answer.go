@@ -119,7 +119,7 @@ func sourceIssue(f scheduling.Freshness) model.OutcomeIssue {
 	switch {
 	case !f.Complete || f.State != scheduling.StateOK:
 		issue.Severity, issue.Code = "warning", "incomplete"
-	case f.Status.Unusable.Total() > f.Status.Unusable[scheduling.Unmapped]:
+	case f.Status.Emptied, f.Status.Unusable.Total() > f.Status.Unusable[scheduling.Unmapped]:
 		issue.Severity, issue.Code = "warning", "processing"
 	}
 	if f.State == scheduling.StateDown {
@@ -148,6 +148,9 @@ func freshnessText(f scheduling.Freshness) string {
 	}
 	if !f.Complete {
 		parts = append(parts, "offers may be missing")
+	}
+	if f.Status.Emptied {
+		parts = append(parts, "emptied: the latest answer took away more than half")
 	}
 	if n := f.Status.Unusable.Total(); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d records cannot be used (%s)", n, tallyText(f.Status.Unusable)))
