@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,4 +314,98 @@ func (h *house) unsettled(t *testing.T, node int) (rows []map[string]any) {
 	t.Helper()
 	getJSON(t, h.nodes[node].admin.url()+"/api/in-doubt", &rows)
 	return rows
+}
+
+// tried is one try to book a slot, and what its user was told.
+type tried struct {
+	user   user
+	slot   slot
+	answer answer
+}
+
+// rival takes a slot straight at the EHR, past all gateways.
+func (h *house) rival(ctx context.Context, s slot) (taken bool, err error) {
+	body, err := json.Marshal(map[string]string{"slot": s.native})
+	if err != nil {
+		return false, err
+	}
+	address := strings.TrimSuffix(h.bases[s.source], ehrsim.BasePath) + "/_control/appointments"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	res, err := h.client.Do(req)
+	if err != nil {
+		return false, err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusConflict {
+		return false, fmt.Errorf("the rival was answered %s", res.Status)
+	}
+	return res.StatusCode == http.StatusOK, nil
+}
+
+// settled waits until no gateway has anything of the source in doubt.
+func (h *house) settled(t *testing.T, source string) {
+	t.Helper()
+	tag := scheduling.SourceTag(scheduling.SourceID(source)) + "-"
+	for i := range h.nodes {
+		eventually(t, func() error {
+			for _, row := range h.unsettled(t, i) {
+				if id, _ := row["id"].(string); strings.HasPrefix(id, tag) {
+					return fmt.Errorf("node %d: in doubt at %s: %v", i, source, row)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// agrees holds what everybody was told against the EHR's own book, line by line.
+// What is undone takes a moment: it tries until it is right.
+func (h *house) agrees(t *testing.T, source string, tries []tried, rivals ...slot) {
+	t.Helper()
+	h.settled(t, source)
+	eventually(t, func() error { return h.compare(t.Context(), source, tries, rivals) })
+	if twice := h.sims[source].DoubleBooked(); len(twice) > 0 {
+		t.Errorf("%s: booked twice: %v", source, twice)
+	}
+}
+
+func (h *house) compare(ctx context.Context, source string, tries []tried, rivals []slot) error {
+	var told []string
+	for _, s := range rivals {
+		told = append(told, s.native+" for somebody of the clinic's")
+	}
+	for i, try := range tries {
+		now := try.user.see(ctx, i%len(h.nodes), try.slot.offer)
+		switch {
+		case now.doubt || now.code >= 500:
+			return fmt.Errorf("%s of %s is still %s: %s", try.slot.offer, try.user.session, now, now.raw)
+		case now.status == "booked":
+			told = append(told, try.slot.native+" for "+try.user.patient+" of "+try.user.session)
+		case try.answer.status == "booked" && try.answer.code < 300 && !try.answer.doubt && now.status != "cancelled":
+			return fmt.Errorf("%s of %s was told as booked, and is %s", try.slot.offer, try.user.session, now)
+		}
+	}
+	var book []string
+	for _, line := range h.sims[source].Book() {
+		a, err := h.sims[source].Appointment(line.Appointment)
+		switch {
+		case err != nil:
+			return err
+		case a.Status == "pending":
+			continue
+		case a.Comment == "":
+			book = append(book, line.Slot+" for somebody of the clinic's")
+		default:
+			book = append(book, line.Slot+" for "+strings.Join(line.Patients, ",")+" of "+a.Comment)
+		}
+	}
+	slices.Sort(told)
+	slices.Sort(book)
+	if told = slices.Compact(told); !slices.Equal(told, book) {
+		return fmt.Errorf("%s\ntold:\n\t%s\nthe EHR's book:\n\t%s", source, strings.Join(told, "\n\t"), strings.Join(book, "\n\t"))
+	}
+	return nil
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+
+	"slotgate/config"
+	"slotgate/upstream"
+	"slotgate/upstream/ehrsim"
+)
+
+// kinds are the EHRs that the tests of booking play at.
+func kinds() []clinic {
+	return []clinic{
+		{id: "argonaut-stu3", sim: ehrsim.Options{Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3}},
+		{id: "argonaut-r4", sim: ehrsim.Options{Dialect: ehrsim.Argonaut, FHIR: ehrsim.R4}},
+		{id: "slots-r4", sim: ehrsim.Options{Dialect: ehrsim.Slots, FHIR: ehrsim.R4}},
+	}
+}
+
+// with gives a clinic so many doctors and days, and times for a busy machine.
+func (c clinic) with(practitioners, days int, call config.Duration) clinic {
+	c.sim.Practitioners, c.sim.Days, c.sim.Zone = practitioners, days, "UTC"
+	c.bend = func(o *upstream.Options) {
+		o.Booking.CallTimeout, o.Booking.ReadTimeout = call, call
+		o.Booking.Settle = call + config.Duration(2e9)
+	}
+	return c
+}
+
+// TestConcurrentLaw3TwoHundredClientsBookTheSameFiftySlots: through two gateways
+// on one Redis, and some straight at the EHR.
+func TestConcurrentLaw3TwoHundredClientsBookTheSameFiftySlots(t *testing.T) {
+	const clients, wanted, straight = 200, 50, 20
+	var clinics []clinic
+	for _, c := range kinds() {
+		clinics = append(clinics, c.with(2, 8, config.Duration(30e9)))
+	}
+	h := newHouse(t, clinics...)
+	for _, c := range clinics {
+		t.Run(c.id, func(t *testing.T) {
+			slots := h.slots(t, c.id, wanted)
+			tries, rivals := rush(t, h, slots, clients, straight)
+			for _, try := range tries {
+				won := try.answer.code == http.StatusOK && try.answer.status == "booked"
+				lost := try.answer.code == http.StatusConflict && try.answer.has("slot-taken")
+				if !won && !lost {
+					t.Errorf("%s was told %s %v: %s", try.user.session, try.answer, try.answer.failure, try.answer.raw)
+				}
+			}
+			h.agrees(t, c.id, tries, rivals...)
+			taken := map[string]int{}
+			for _, line := range h.sims[c.id].Book() {
+				taken[line.Slot]++
+				if line.Status != "booked" || line.SlotStatus != "busy" {
+					t.Errorf("neither free nor booked: %s", line)
+				}
+			}
+			for _, s := range slots {
+				if taken[s.native] != 1 {
+					t.Errorf("%s is booked %d times", s.native, taken[s.native])
+				}
+			}
+			t.Logf("%d tries: %d booked by gateways, %d straight", len(tries), len(taken)-len(rivals), len(rivals))
+		})
+	}
+}
+
+// rush lets everybody go for the slots at once: half of the clients hold first,
+// and who loses one tries the next, three in all. The last few go straight to
+// the EHR.
+func rush(t *testing.T, h *house, slots []slot, clients, straight int) (tries []tried, rivals []slot) {
+	t.Helper()
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	start := make(chan struct{})
+	for i := range clients {
+		running.Go(func() {
+			<-start
+			if i >= clients-straight {
+				at := slots[i*7%len(slots)]
+				taken, err := h.rival(t.Context(), at)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				} else if taken {
+					rivals = append(rivals, at)
+				}
+				return
+			}
+			u := h.user(i)
+			for k := range 3 {
+				at := slots[(i*7+k*11)%len(slots)]
+				a := u.take(t.Context(), i%len(h.nodes), at, i%4 < 2)
+				mu.Lock()
+				tries = append(tries, tried{u, at, a})
+				mu.Unlock()
+				if a.code == http.StatusOK {
+					return
+				}
+			}
+		})
+	}
+	close(start)
+	running.Wait()
+	return tries, rivals
+}
+
+// take books a slot, through one gateway held and through the other booked if it
+// is to be held first.
+func (u user) take(ctx context.Context, node int, at slot, held bool) answer {
+	if held {
+		if a := u.hold(ctx, node, at.offer); a.code != http.StatusOK {
+			return a
+		}
+		node = (node + 1) % len(u.house.nodes)
+	}
+	return u.book(ctx, node, at.offer)
+}
