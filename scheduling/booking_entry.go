@@ -330,9 +330,12 @@ func clone[T any](p *T) *T {
 
 // Natives are the Patient ids at the source.
 func (p Private) Natives() []string {
-	ids := make([]string, len(p.Patients))
-	for i, patient := range p.Patients {
-		ids[i] = patient.Native
+	var ids []string
+	for _, patient := range p.Patients {
+		// A hold may name one whom the source does not know yet.
+		if patient.Native != "" {
+			ids = append(ids, patient.Native)
+		}
 	}
 	return ids
 }

@@ -18,6 +18,7 @@ func (d *Desk) Book(ctx context.Context, c Caller, req BookRequest) (View, error
 	}
 	digest := digestOf("book", req.ID, req.Slots, req.Patients, req.Comment, req.Replaces, string(req.Reschedule))
 	return d.once(ctx, c, req.Key, req.ID, digest, func() (View, error) {
+		req.heldHere = new(bool)
 		for range maxRaces {
 			v, again, err := d.tryBook(ctx, c, req)
 			if !again {
@@ -90,7 +91,7 @@ func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e sched
 		}
 		return View{}, err == nil, err
 	}
-	patients, err := d.patients(ctx, c, e.Source, req.Patients)
+	patients, _, err := d.patients(ctx, c, e.Source, req.Patients)
 	switch {
 	case err != nil:
 		return View{}, false, err
@@ -117,9 +118,12 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 	if can.Patients > 0 && len(req.Patients) > can.Patients {
 		return View{}, false, scheduling.Refuse(scheduling.NotAcceptable, "patient-id", "this source takes at most %d patients in one appointment", can.Patients)
 	}
-	patients, err := d.patients(ctx, c, can.Source, req.Patients)
+	patients, all, err := d.patients(ctx, c, can.Source, req.Patients)
 	if err != nil {
 		return View{}, false, err
+	}
+	if !all {
+		return d.registerFirst(ctx, c, req, f, ehr, can, patients)
 	}
 	j, err := d.plan(ctx, c, req, f, can, patients)
 	if err != nil {
@@ -143,6 +147,33 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 	d.reach("book.intent")
 	v, err := d.run(context.WithoutCancel(ctx), e, ehr, can)
 	return v, false, err
+}
+
+// registerFirst makes the source know the patients of a booking. The offer is
+// held before, where it can be: a new patient without an appointment is of use
+// to nobody. What was held for this booking alone is given back when there will
+// be none.
+func (d *Desk) registerFirst(ctx context.Context, c Caller, req BookRequest, f found, ehr EHR, can scheduling.Abilities, patients []scheduling.PatientRef) (View, bool, error) {
+	held := f.entry.State == scheduling.EntryHeld
+	switch {
+	case held && !f.entry.Hold.Until.After(d.now()):
+		d.expire(ctx, f.entry)
+		return View{}, false, refuseExpired()
+	case !held && (can.Hold != scheduling.HoldNone || can.GatewayHolds):
+		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Patients: req.Patients}, f, ehr, can)
+		*req.heldHere = err == nil && !again
+		return v, again || err == nil, err
+	}
+	err := d.register(ctx, c, can.Source, patients)
+	if err == nil {
+		return View{}, true, nil
+	}
+	if held && *req.heldHere {
+		if _, lost := d.release(context.WithoutCancel(ctx), f.entry, string(scheduling.CodeOf(err)), 0); lost != nil && lost != errOvertaken {
+			d.Log.WarnContext(ctx, "a hold of a booking that will not be made is not released yet", "entry", f.entry, "error", lost)
+		}
+	}
+	return View{}, false, err
 }
 
 // toBooking saves the intent to book. A hold that has run out by the store's

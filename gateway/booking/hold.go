@@ -66,7 +66,8 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 	case can.Hold == scheduling.HoldNone && !can.GatewayHolds:
 		return View{}, false, &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Source: can.Source, Message: "this source cannot hold a slot; book it at once"}
 	}
-	patients, err := d.patients(ctx, c, can.Source, req.Patients)
+	// Whom the source does not know yet is registered when it comes to booking.
+	patients, _, err := d.patients(ctx, c, can.Source, req.Patients)
 	if err != nil {
 		return View{}, false, err
 	}

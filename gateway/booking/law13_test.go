@@ -70,9 +70,9 @@ func TestLaw13ASourcesOwnPatientIdsAreForTrustedCallersOnly(t *testing.T) {
 	desk := w.newDesk(t, w.store, w.ehr)
 	plain := booking.Caller{Principal: "ann", Holds: 3}
 	_, err := desk.Book(t.Context(), plain, bookFor(w.offer(0), "native-1"))
-	wantCode(t, err, scheduling.Forbidden)
+	wantCode(t, err, scheduling.UnknownID)
 	_, err = desk.Book(t.Context(), booking.Caller{Principal: "bob", Holds: 3}, bookFor(w.offer(0), "our-1"))
-	wantCode(t, err, scheduling.Forbidden)
+	wantCode(t, err, scheduling.UnknownID)
 	if len(w.ehr.Appointments()) != 0 || len(w.store.Entries()) != 0 {
 		t.Fatal("a refused request left a trace")
 	}
@@ -84,6 +84,11 @@ func TestLaw13ASourcesOwnPatientIdsAreForTrustedCallersOnly(t *testing.T) {
 
 // register knows who was registered, by principal.
 type register map[string]map[string]string
+
+func (r register) Known(ctx context.Context, principal string, source scheduling.SourceID, id string) (string, bool, error) {
+	native, err := r.Native(ctx, principal, source, id)
+	return native, err == nil, err
+}
 
 func (r register) Native(_ context.Context, principal string, _ scheduling.SourceID, id string) (string, error) {
 	if native, ok := r[principal][id]; ok {

@@ -92,10 +92,17 @@ type Keys interface {
 
 // Patients knows the people registered at the gateway.
 type Patients interface {
-	// Native gives the source's id of a Patient of ours.
+	// Known gives the source's id of a Patient of ours; known is false where the
+	// person is the principal's, and the source does not know them yet. It
+	// changes nothing anywhere.
 	//
-	// Errors: unknown-id where the id is none of this principal's;
-	// not-acceptable where the person is not known to the source.
+	// Errors: unknown-id where the id is none of this principal's; shedding.
+	Known(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, known bool, err error)
+	// Native is Known that registers the person at the source, once, where it
+	// does not know them.
+	//
+	// Errors: unknown-id; needs-clinic, missing-data, not-supported,
+	// not-acceptable where they cannot be registered; those of the source.
 	Native(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, err error)
 }
 

@@ -95,38 +95,54 @@ func slotIDs(source scheduling.SourceID, o scheduling.OfferRecord) []string {
 	return ids
 }
 
-// patients resolves the patients that a request names.
-func (d *Desk) patients(ctx context.Context, c Caller, source scheduling.SourceID, asked []string) ([]scheduling.PatientRef, error) {
-	refs := make([]scheduling.PatientRef, 0, len(asked))
+// patients resolves the patients that a request names, without changing
+// anything at the source. all is false where it does not know one of them yet.
+func (d *Desk) patients(ctx context.Context, c Caller, source scheduling.SourceID, asked []string) (refs []scheduling.PatientRef, all bool, err error) {
+	all = true
 	for _, id := range asked {
 		if !scheduling.ValidID(id) {
-			return nil, scheduling.Refuse(scheduling.NotAcceptable, "patient", "this is not the id of a patient")
+			return nil, false, scheduling.Refuse(scheduling.NotAcceptable, "patient", "this is not the id of a patient")
 		}
 		if slices.ContainsFunc(refs, func(r scheduling.PatientRef) bool { return r.Asked == id }) {
 			continue
 		}
-		native, err := d.native(ctx, c, source, id)
+		native, known, err := d.patient(ctx, c, source, id)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		all = all && known
 		refs = append(refs, scheduling.PatientRef{Asked: id, Native: native})
 	}
-	return refs, nil
+	return refs, all, nil
 }
 
-// native is the source's id of a patient: one registered with us by this
+// patient is the source's id of a patient: one registered with us by this
 // principal, or, for a caller that the source trusts, the source's own (law 13).
-func (d *Desk) native(ctx context.Context, c Caller, source scheduling.SourceID, id string) (string, error) {
+// An id of our making is never taken for a source's.
+func (d *Desk) patient(ctx context.Context, c Caller, source scheduling.SourceID, id string) (native string, known bool, err error) {
 	if d.Patients != nil {
-		native, err := d.Patients.Native(ctx, c.Principal, source, id)
+		native, known, err = d.Patients.Known(ctx, c.Principal, source, id)
 		if err == nil || !is(err, scheduling.UnknownID) {
-			return native, err
+			return native, known, err
 		}
 	}
-	if c.trusts(source) {
-		return id, nil
+	if c.trusts(source) && !scheduling.OwnPatientID(id) {
+		return id, true, nil
 	}
-	return "", &scheduling.Error{Code: scheduling.Forbidden, Who: scheduling.Client, Param: "patient", Source: source, Message: "no patient of yours has this id, and the source's own ids are not open to you"}
+	return "", false, scheduling.Refuse(scheduling.UnknownID, "patient", "no patient of yours has this id")
+}
+
+// register makes the source know every patient of the request.
+func (d *Desk) register(ctx context.Context, c Caller, source scheduling.SourceID, refs []scheduling.PatientRef) error {
+	for _, ref := range refs {
+		if ref.Native != "" {
+			continue
+		}
+		if _, err := d.Patients.Native(ctx, c.Principal, source, ref.Asked); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await waits until nothing is in flight for the entry, a short while.

@@ -51,6 +51,8 @@ type BookRequest struct {
 	// Reschedule overrides the source's way where a caller asked for a move
 	// (IHE: appointment-resource.status booked); "" for the source's.
 	Reschedule scheduling.RescheduleWay
+
+	heldHere *bool // the hold is of this booking's making
 }
 
 // CancelRequest asks to cancel an appointment or to release a hold.
