@@ -99,6 +99,8 @@ func TestHostileBodiesAreBadRequestsAndAreNotRepeated(t *testing.T) {
 }
 
 func FuzzReadJSON(f *testing.F) {
+	f.Add([]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Slot","comment":"\ud800\x"}}]}`))
+	f.Add([]byte(`{"resourceType":"Parameters","parameter":[{"name":"return","resource":{"resourceType":"Bundle","entry":[{"x":"\u12","x":1}]}}]}`))
 	for _, body := range hostileJSON() {
 		if len(body) < 1000 {
 			f.Add([]byte(body))

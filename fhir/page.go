@@ -20,6 +20,8 @@ type Page struct {
 	Outcomes []*model.OperationOutcome
 	// Broken counts entries that could not be read (scheduling.BadResource).
 	Broken scheduling.Tally
+	// BrokenSlots are the ids of the Slots among them, where they can be seen.
+	BrokenSlots []string
 	// Dropped counts elements of XML that the version does not know.
 	Dropped int
 }
@@ -44,11 +46,11 @@ func (p *Page) Failed() bool {
 //
 // Errors: scheduling.BadRequest when there is no such page in data at all.
 func ReadBundle(rel scheduling.Release, f Format, data []byte) (*Page, error) {
+	c, given := codecOf(rel), data
 	data, dropped, err := toJSON(rel, f, data)
 	if err != nil {
-		return nil, err
+		return c.mendedPage(f, given, err)
 	}
-	c := codecOf(rel)
 	switch model.TypeOf(data) {
 	case "Bundle":
 	case "Parameters":
@@ -60,12 +62,32 @@ func ReadBundle(rel scheduling.Release, f Format, data []byte) (*Page, error) {
 	default:
 		return nil, unreadable("the body is not a Bundle", nil)
 	}
-	page, err := c.page(data)
+	page, err := c.page(data, nil)
 	if err != nil {
 		return nil, err
 	}
 	page.Dropped = dropped
 	return page, nil
+}
+
+// mendedPage reads a page that is not good JSON as a whole, for the reason why.
+func (c *codec) mendedPage(f Format, given []byte, why error) (*Page, error) {
+	if f != JSON {
+		return nil, why
+	}
+	mended, raw, ok := mend(given)
+	if !ok {
+		return nil, why
+	}
+	switch typeOf(mended) {
+	case "Bundle":
+		return c.page(mended, raw)
+	case "Parameters":
+		if from, to, ok := returnedIn(mended); ok {
+			return c.page(mended[from:to], raw[from:to])
+		}
+	}
+	return nil, why
 }
 
 // returned finds the Bundle that an operation returned within Parameters.

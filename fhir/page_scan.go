@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -16,10 +17,12 @@ type pageReader struct {
 	page  *Page
 	known map[string]model.Resource // by the member as written, with its name
 	buf   []byte
+	// raw is the page as it came where data is a mended copy of it, else nil.
+	raw, data []byte
 }
 
-func (c *codec) page(data []byte) (*Page, error) {
-	r := &pageReader{codec: c, page: &Page{Broken: scheduling.Tally{}}, known: map[string]model.Resource{}}
+func (c *codec) page(data, raw []byte) (*Page, error) {
+	r := &pageReader{raw: raw, data: data, codec: c, page: &Page{Broken: scheduling.Tally{}}, known: map[string]model.Resource{}}
 	if err := r.bundle(data); err != nil {
 		return nil, unreadable("the Bundle cannot be read", err)
 	}
@@ -30,10 +33,13 @@ func (c *codec) page(data []byte) (*Page, error) {
 func (r *pageReader) bundle(data []byte) error {
 	cur := &cursor{b: data}
 	cur.space()
-	head := []byte{'{'}
+	head, lists := []byte{'{'}, 0
 	for cur.next() {
 		start := cur.i
 		if string(cur.name()) == "entry" && cur.b[cur.i] == '[' {
+			if lists++; lists > 1 {
+				return errMember
+			}
 			r.entries(cur)
 			continue
 		}
@@ -43,7 +49,11 @@ func (r *pageReader) bundle(data []byte) error {
 		}
 		head = append(head, data[start:cur.i]...)
 	}
-	res, err := r.codec.decode(append(head, '}'))
+	head = append(head, '}')
+	if r.raw != nil && !jsontext.Value(head).IsValid() {
+		return errMember
+	}
+	res, err := r.codec.decode(head)
 	if err != nil {
 		return err
 	}
@@ -53,21 +63,37 @@ func (r *pageReader) bundle(data []byte) error {
 
 func (r *pageReader) entries(cur *cursor) {
 	for cur.next() {
-		if cur.b[cur.i] != '{' {
-			cur.value()
-			r.broken()
+		start := cur.i
+		if cur.b[start] != '{' || r.raw != nil && !r.good(start) {
+			r.broken(cur.value())
 			continue
 		}
 		r.entry(cur)
 	}
 }
 
-func (r *pageReader) broken() { r.page.Broken.Add(scheduling.BadResource, 1) }
+// good tells whether the value at this place was good before it was mended.
+func (r *pageReader) good(start int) bool {
+	// What is read and what came are of the same length.
+	cur := &cursor{b: r.data, i: start}
+	cur.value()
+	return jsontext.Value(r.raw[start:cur.i]).IsValid()
+}
+
+func (r *pageReader) broken(entry []byte) {
+	r.page.Broken.Add(scheduling.BadResource, 1)
+	if entry[0] != '{' {
+		return
+	}
+	if id := slotIn(entry); id != "" {
+		r.page.BrokenSlots = append(r.page.BrokenSlots, id)
+	}
+}
 
 // entry reads one entry. What cannot be read makes it broken, and nothing else.
 func (r *pageReader) entry(cur *cursor) {
 	var out model.BundleEntry
-	good := true
+	good, start := true, cur.i
 	for cur.next() {
 		switch name := string(cur.name()); name {
 		case "resource":
@@ -79,7 +105,7 @@ func (r *pageReader) entry(cur *cursor) {
 		}
 	}
 	if !good {
-		r.broken()
+		r.broken(cur.b[start:cur.i])
 		return
 	}
 	if outcome, ok := out.Resource.(*model.OperationOutcome); ok {

@@ -86,6 +86,13 @@ func TestABrokenEntryCostsThatEntryOnly(t *testing.T) {
 		"an entry that is null":              `null`,
 		"an entry that is a string":          `"entry"`,
 		"an entry that is a list":            `[{"resource":{"resourceType":"Slot"}}]`,
+		"half a surrogate pair":              `{"resource":{"resourceType":"Slot","id":"a","comment":"\ud800"}}`,
+		"the other half, in a name":          `{"resource":{"resourceType":"Slot","id":"a","\udc00":1}}`,
+		"bytes that are no UTF-8":            "{\"resource\":{\"resourceType\":\"Slot\",\"comment\":\"\xff\"}}",
+		"a bare line break in a text":        "{\"resource\":{\"resourceType\":\"Slot\",\"comment\":\"a\nb\"}}",
+		"an escape that does not exist":      `{"resource":{"resourceType":"Slot","comment":"\x41 \u12"}}`,
+		"a name twice":                       `{"resource":{"resourceType":"Slot","id":"a","id":"b"}}`,
+		"a broken text in another type":      `{"resource":{"resourceType":"Practitioner","id":"a","name":[{"family":"\ud800"}]}}`,
 		"a broken resource without a reader": `{"resource":{"resourceType":"Basic","id":{"a":1}}}`,
 	} {
 		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
@@ -99,6 +106,50 @@ func TestABrokenEntryCostsThatEntryOnly(t *testing.T) {
 				t.Errorf("%s: %d entries, %v", name, len(page.Entries), page.Broken)
 			}
 		}
+	}
+}
+
+func TestBrokenSlotsAreNamedWhereTheirIDsCanBeSeen(t *testing.T) {
+	t.Parallel()
+	data := `{"resourceType":"Bundle","type":"searchset","entry":[
+		{"resource":{"resourceType":"Slot","id":"a","comment":"\ud800"}},
+		{"resource":{"id":"b","resourceType":"Slot","status":{}}},
+		{"resource":{"resourceType":"Slot","id":["c"]}},
+		{"resource":{"resourceType":"Slot","id":"not an id","status":{}}},
+		{"resource":{"resourceType":"Practitioner","id":"d","name":5}},"e",{"resource":7}]}`
+	page, err := ReadBundle(scheduling.R4, JSON, []byte(data))
+	if err != nil || page.Broken.Total() != 7 {
+		t.Fatal(err, page)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, page.BrokenSlots); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestABundleOfWhichNotOnlyEntriesAreBrokenIsNotRead(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]string{
+		"a broken text beside the entries": `{"resourceType":"Bundle","id":"\ud800","entry":[]}`,
+		"the entries twice":                `{"resourceType":"Bundle","entry":[],"entry":[]}`,
+		"the total twice":                  `{"resourceType":"Bundle","total":1,"total":2,"entry":[]}`,
+		"half a page":                      `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Slot","comment":"\ud800`,
+		"a broken text, and no end":        `{"resourceType":"Bundle","entry":[{"x":"\ud800"}]`,
+		"no Bundle":                        `{"resourceType":"Slot","comment":"\ud800"}`,
+		"a broken outcome":                 `{"resourceType":"OperationOutcome","id":"\ud800"}`,
+		"Parameters without one":           `{"resourceType":"Parameters","parameter":[{"name":"x","valueString":"\ud800"},5]}`,
+	} {
+		if page, err := ReadBundle(scheduling.R4, JSON, []byte(data)); err == nil {
+			t.Errorf("%s: %+v", name, page)
+		}
+	}
+}
+
+func TestABrokenEntryWithinParametersCostsThatEntryOnly(t *testing.T) {
+	t.Parallel()
+	page, err := ReadBundle(scheduling.R4, JSON, []byte("\xef\xbb\xbf"+` {"resourceType":"Parameters","parameter":[5,{"name":"other","valueString":"x"},
+{"resource":{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Slot","comment":"\ud800"}},{"resource":{"resourceType":"Slot","id":"b"}}]},"name":"return"}]}`))
+	if err != nil || len(page.Entries) != 1 || page.Broken.Total() != 1 || page.Entries[0].Resource.Common().ID != "b" {
+		t.Fatal(err, page)
 	}
 }
 

@@ -196,11 +196,7 @@ func (c *Client) metadata(ctx context.Context, l lane) (*model.CapabilityStateme
 	return statement, nil
 }
 
-// readOne reads one resource at a path below the base.
-func (c *Client) readOne(ctx context.Context, op, path string) (model.Resource, error) {
-	return c.readIn(ctx, laneRead, op, path)
-}
-
+// readIn reads one resource at a path below the base.
 func (c *Client) readIn(ctx context.Context, l lane, op, path string) (model.Resource, error) {
 	var res model.Resource
 	_, err := c.send(ctx, &call{

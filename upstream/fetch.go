@@ -33,7 +33,7 @@ func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.
 	out.Complete, out.Cut = cut == "", cut
 	out.Unusable, out.Unmapped = a.unusable, a.unmapped
 	out.Unusable.Merge(h.tally)
-	out.Doubtful, out.Nameless = a.doubtful, a.nameless+h.nameless
+	out.Doubtful, out.Nameless = append(a.doubtful, h.doubtful...), a.nameless+h.nameless
 	c.metrics.unusable(out.Unusable)
 	return out, nil
 }
@@ -84,10 +84,11 @@ func (c *Client) settle(ctx context.Context, h *harvest, found scheduling.Direct
 			used[r.slot.Schedule] = true
 		}
 	}
-	reader := &oneByOne{client: c, found: scheduling.NewDirectory()}
+	reader := &oneByOne{client: c, found: scheduling.NewDirectory(), tally: scheduling.Tally{}}
 	if err = reader.close(ctx, used, merged(dir, found)); err != nil {
 		return dir, false, err
 	}
+	h.tally.Merge(reader.tally)
 	c.mapDirectory(reader.found, scheduling.Tally{})
 	found.Merge(reader.found)
 	dir = c.known.learn(found)

@@ -42,7 +42,8 @@ type harvest struct {
 	seen    map[string]bool // directory records read already
 	tally   scheduling.Tally
 
-	nameless int // slots that could not be read, or have no id
+	doubtful []string // slots that could not be read
+	nameless int      // those without an id
 }
 
 const kindAppointment scheduling.Kind = "Appointment"
@@ -58,7 +59,10 @@ func newHarvest(kind scheduling.Kind, rule *regexp.Regexp, maxSlots int) *harves
 // page takes in one page; cut tells that there is no room for more.
 func (h *harvest) page(page *fhir.Page) (cut string) {
 	h.tally.Merge(page.Broken)
-	h.nameless += page.Broken.Total()
+	if h.kind == scheduling.KindSlot {
+		h.doubtful = append(h.doubtful, page.BrokenSlots...)
+	}
+	h.nameless += page.Broken.Total() - len(page.BrokenSlots)
 	links := newRefs(h.rule, page)
 	convert := fhir.NewSlots(nil)
 	for i := range page.Entries {
@@ -194,6 +198,7 @@ func (h *harvest) join(other *harvest) {
 	}
 	h.found.Merge(other.found)
 	h.tally.Merge(other.tally)
+	h.doubtful = append(h.doubtful, other.doubtful...)
 	h.nameless += other.nameless
 }
 

@@ -98,3 +98,33 @@ func TestLaw12SlotsOfActorsThatCannotBeFoundOrAreAwayAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestLaw12RecordThatCannotBeReadCostsThatRecordOnly(t *testing.T) {
+	t.Parallel()
+	c := client(t, serve(t, tiny(func(w http.ResponseWriter, _ *http.Request) {
+		page(w, 2, "", strings.Replace(slotJSON("a", 0), `"status"`, `"comment":"\ud800","status"`, 1), slotJSON("good", 3))
+	})), utc)
+	got := fetch(t, c, ahead(noon, 2))
+	if got.Slots() != 1 || !got.Complete || got.Unusable[scheduling.BadResource] != 1 || len(got.Doubtful) != 1 || got.Nameless != 0 {
+		t.Errorf("%d slots, complete %t, unusable %v, doubtful %v", got.Slots(), got.Complete, got.Unusable, got.Doubtful)
+	}
+}
+
+func TestLaw12RecordReadByItselfThatIsBrokenDoesNotStopTheSource(t *testing.T) {
+	t.Parallel()
+	good := tiny(func(w http.ResponseWriter, _ *http.Request) {
+		page(w, 2, "", strings.Replace(slotJSON("a", 0), "Schedule/s1", "Schedule/s9", 1), slotJSON("good", 3))
+	})
+	c := client(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/Schedule/s9") {
+			w.Header().Set("Content-Type", "application/fhir+json")
+			_, _ = w.Write([]byte(`{"resourceType":"Schedule","id":"s9","comment":"\ud800"}`))
+			return
+		}
+		good(w, r)
+	}), utc)
+	got := fetch(t, c, ahead(noon, 2))
+	if got.Slots() != 1 || got.Unusable[scheduling.BadResource] != 1 || got.Unusable[scheduling.UnknownSchedule] != 1 {
+		t.Errorf("%d slots, unusable %v", got.Slots(), got.Unusable)
+	}
+}

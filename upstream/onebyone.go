@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"slotgate/fhir"
+	"slotgate/fhir/model"
 	"slotgate/scheduling"
 )
 
@@ -25,6 +26,7 @@ type oneByOne struct {
 	found  scheduling.Directory
 	reads  int
 	misses int
+	tally  scheduling.Tally
 	full   bool // there was more than maxReads
 }
 
@@ -76,7 +78,7 @@ func (o *oneByOne) read(ctx context.Context, kind scheduling.Kind, id string) (b
 		return false, nil
 	}
 	o.reads++
-	res, err := c.readOne(ctx, "read", string(kind)+"/"+id)
+	res, err := o.ask(ctx, string(kind)+"/"+id)
 	if refusedAs(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusGone,
 		http.StatusMethodNotAllowed, http.StatusUnprocessableEntity, http.StatusNotImplemented) {
 		o.misses++
@@ -86,7 +88,10 @@ func (o *oneByOne) read(ctx context.Context, kind scheduling.Kind, id string) (b
 	if err != nil {
 		return false, err
 	}
-	if res.ResourceType() != string(kind) || res.Common().ID != id {
+	if res == nil {
+		o.tally.Add(scheduling.BadResource, 1)
+	}
+	if res == nil || res.ResourceType() != string(kind) || res.Common().ID != id {
 		o.misses++
 		c.known.miss(kind, id, c.now())
 		return false, nil
@@ -94,6 +99,22 @@ func (o *oneByOne) read(ctx context.Context, kind scheduling.Kind, id string) (b
 	o.misses = 0
 	added, _ := fhir.AddTo(o.found, res)
 	return added, nil
+}
+
+// ask gives nil for a record that is one and cannot be read: that is no fault of
+// the whole source.
+func (o *oneByOne) ask(ctx context.Context, path string) (res model.Resource, err error) {
+	c := o.client
+	_, err = c.send(ctx, &call{
+		op: "read", lane: laneRead, method: http.MethodGet, url: resolve(c.base, path, nil),
+		read: func(f fhir.Format, body []byte) (err error) {
+			if res, err = fhir.Read(c.source.Release, f, body); err != nil && fhir.IsRecord(f, body) {
+				res, err = nil, nil
+			}
+			return err //nolint:wrapcheck // judged by the stack
+		},
+	})
+	return res, err
 }
 
 // readable are the kinds of the directory.
