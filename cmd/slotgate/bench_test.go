@@ -114,6 +114,8 @@ func benchNode(b *testing.B, base string) *node {
 	o.SetDefaults()
 	f := &file{Sources: []upstream.Options{o}, Auth: auth.Demo(), trial: true}
 	f.Booking.SetDefaults()
+	f.Patients.PatientOptions.SetDefaults()
+	f.Patients.Register.SetDefaults()
 	f.Gateway.SetDefaults()
 	f.Gateway.Limits.SetDefaults()
 	f.Admin.SetDefaults()

@@ -24,6 +24,12 @@ type bookingOptions struct {
 	Secret config.Secret `yaml:"secret"`
 }
 
+// patientOptions are the section `patients:` of the configuration.
+type patientOptions struct {
+	cache.PatientOptions `yaml:",inline"`
+	Register             booking.RegisterOptions `yaml:"register"`
+}
+
 // minBookingSecret is the least length of booking.secret.
 const minBookingSecret = 16
 
@@ -42,6 +48,7 @@ type keeper struct {
 	holds  *cache.Holds
 	keys   *cache.Keys
 	clock  *cache.Clock
+	vault  *vault.Vault
 	secret []byte
 }
 
@@ -81,7 +88,7 @@ func (n *node) openKeeper(ctx context.Context, f *file) (*keeper, error) {
 	}
 	k := &keeper{
 		books: n.store.Books(sealed, f.ids()), holds: n.store.Holds(), keys: n.store.Keys(sealed),
-		clock: n.store.Clock(), secret: secret,
+		clock: n.store.Clock(), vault: sealed, secret: secret,
 	}
 	if f.trial && f.Redis.Embedded {
 		return k, k.begin(ctx, f.ids())
@@ -106,31 +113,55 @@ func (k *keeper) run(ctx context.Context, n *node) {
 	n.running.Go(func() { _ = k.books.Run(ctx) })
 }
 
-// desk joins the desk of one shift.
-func (s *shift) desk() (*booking.Desk, error) {
+// makeDesk joins the desk of one shift, and before it who registers people.
+func (s *shift) makeDesk() error {
 	n, k := s.node, s.node.keeper
+	if k == nil {
+		return nil
+	}
 	k.books.SetSources(s.file.ids())
-	return booking.New(booking.Deps{
-		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys,
+	people, err := n.store.Patients(k.vault, s.file.Patients.PatientOptions)
+	if err != nil {
+		return err
+	}
+	s.people, err = booking.NewRegistrar(booking.RegistrarDeps{
+		People: people, At: ehrs{s.registry}.registry, Named: k.books, Keys: k.keys, Clock: k.clock,
+		Log: n.log, Metrics: s.metrics,
+	}, s.file.Patients.Register)
+	if err != nil {
+		return err
+	}
+	s.booking, err = booking.New(booking.Deps{
+		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people,
 		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Leases: k.books, Clock: k.clock,
 		Log: n.log, Metrics: s.metrics, Secret: k.secret,
 	}, s.file.Booking.Options)
+	return err
 }
 
 // ehrs are the clients as the desk sees them.
-type ehrs struct{ registry *upstream.Registry }
+type ehrs struct{ clients *upstream.Registry }
 
 func (e ehrs) EHR(source scheduling.SourceID) (booking.EHR, bool) {
-	client, ok := e.registry.Get(source)
+	client, ok := e.clients.Get(source)
 	if !ok {
 		return nil, false // a typed nil would be an EHR
 	}
 	return client, true
 }
 
+// registry is a source as people are registered there.
+func (e ehrs) registry(source scheduling.SourceID) (booking.Registry, bool) {
+	client, ok := e.clients.Get(source)
+	if !ok {
+		return nil, false
+	}
+	return client, true
+}
+
 func (e ehrs) Sources() []scheduling.SourceID {
 	var ids []scheduling.SourceID
-	for _, source := range e.registry.Sources() {
+	for _, source := range e.clients.Sources() {
 		ids = append(ids, source.ID)
 	}
 	return ids

@@ -17,13 +17,14 @@ import (
 
 // file is the whole configuration: the Options of every package, joined.
 type file struct {
-	Gateway gateway.Options    `yaml:",inline"`
-	Admin   admin.Options      `yaml:",inline"`
-	Auth    auth.Options       `yaml:",inline"`
-	Redis   cache.Options      `yaml:"redis"`
-	Vault   vault.Options      `yaml:"vault"`
-	Booking bookingOptions     `yaml:"booking"`
-	Sources []upstream.Options `yaml:"sources"`
+	Gateway  gateway.Options    `yaml:",inline"`
+	Admin    admin.Options      `yaml:",inline"`
+	Auth     auth.Options       `yaml:",inline"`
+	Redis    cache.Options      `yaml:"redis"`
+	Vault    vault.Options      `yaml:"vault"`
+	Booking  bookingOptions     `yaml:"booking"`
+	Patients patientOptions     `yaml:"patients"`
+	Sources  []upstream.Options `yaml:"sources"`
 
 	// trial: the demo, where nothing outlives the process and nothing is secret.
 	trial bool

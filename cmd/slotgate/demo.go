@@ -51,6 +51,8 @@ func (c demoCommand) Run(ctx context.Context, con console) (err error) {
 func (c demoCommand) file(sims *clinics) (*file, error) {
 	f := &file{Sources: sims.sources, trial: true}
 	f.Booking.SetDefaults()
+	f.Patients.PatientOptions.SetDefaults()
+	f.Patients.Register.SetDefaults()
 	f.Gateway.SetDefaults()
 	f.Gateway.Limits.SetDefaults()
 	f.Admin.SetDefaults()
@@ -111,6 +113,7 @@ func tour(con console, n *node, sims *clinics) {
 	p("  curl -s -H 'Accept: application/fhir+xml' '%s/fhir/stu3/Appointment/$find?location-string=CA&_count=2'", at)
 	p("  curl -s '%s/fhir/r4/Practitioner?_count=5'", at)
 	p("  curl -s '%s/fhir/r4/metadata'", at)
+	p("  curl -s -H 'Authorization: Bearer demo' '%s/fhir/r4/Appointment?patient=pat-1'", at)
 	p("  curl -s '%s/api/sources'", n.admin.url())
 	p("  %s find --at %s -n 5", program(), at)
 	p("Ctrl-C ends it.")

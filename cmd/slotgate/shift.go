@@ -27,7 +27,8 @@ type shift struct {
 	registry *upstream.Registry
 	manager  *prefetch.Manager // nil without prefetch
 	booking  *booking.Desk     // nil where no bookings are taken
-	gateway  *gateway.Server   // nil without a gateway
+	people   *booking.Registrar
+	gateway  *gateway.Server // nil without a gateway
 	admin    *admin.Server
 	end      context.CancelFunc // of prefetch and settling
 	running  sync.WaitGroup
@@ -103,14 +104,6 @@ func (s *shift) makeFetch() error {
 	return nil
 }
 
-func (s *shift) makeDesk() (err error) {
-	if s.node.keeper == nil {
-		return nil
-	}
-	s.booking, err = s.desk()
-	return err
-}
-
 func (s *shift) makeGateway() error {
 	n := s.node
 	if !n.role.gateway {
@@ -127,7 +120,7 @@ func (s *shift) makeGateway() error {
 		Logger: n.log, Registerer: s.metrics, Version: version, Now: time.Now,
 	}
 	if s.booking != nil {
-		deps.Desk, deps.PrincipalKey = s.booking, n.keeper.secret
+		deps.Desk, deps.Patients, deps.PrincipalKey = s.booking, s.people, n.keeper.secret
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
 	}
 	s.gateway, err = gateway.New(s.file.Gateway, deps)
