@@ -16,7 +16,7 @@ func ToSchedule(in *model.Schedule) *scheduling.Schedule {
 		ServiceCategory: toConcepts(in.ServiceCategory),
 		ServiceType:     toConcepts(in.ServiceType),
 		Specialty:       toConcepts(in.Specialty),
-		Comment:         in.Comment,
+		Comment:         comment(in.Comment),
 	}
 	for i := range in.Actor {
 		if actor, ok := toActor(&in.Actor[i]); ok {
@@ -35,11 +35,12 @@ func inactive(active *bool) bool { return active != nil && !*active }
 // official one is taken, else the usual one, else the first.
 func ToPractitioner(in *model.Practitioner) *scheduling.Practitioner {
 	out := &scheduling.Practitioner{
-		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active), Gender: in.Gender,
+		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active), Gender: text(in.Gender),
 	}
 	if n := bestName(in.Name); n != nil {
 		out.Name = scheduling.HumanName{
-			Text: n.Text, Family: n.Family, Given: n.Given.Said(), Prefix: n.Prefix.Said(), Suffix: n.Suffix.Said(),
+			Text: name(n.Text), Family: name(n.Family), Given: each(n.Given.Said(), name),
+			Prefix: each(n.Prefix.Said(), name), Suffix: each(n.Suffix.Said(), name),
 		}
 	}
 	return out
@@ -79,7 +80,7 @@ func ToLocation(in *model.Location) *scheduling.Location {
 	out := &scheduling.Location{
 		ID: in.ID, Identifiers: toIdentifiers(in.Identifier),
 		Inactive: in.Status == "inactive" || in.Status == "suspended",
-		Name:     in.Name, Description: in.Description,
+		Name:     name(in.Name), Description: comment(in.Description),
 		Telecom: toTelecoms(in.Telecom), Address: toAddress(in.Address),
 		Position: toPosition(in.Position), Zone: zoneName(in.Extension),
 		Organization: refID(in.ManagingOrganization, scheduling.KindOrganization),
@@ -121,7 +122,7 @@ func zoneName(extensions []model.Extension) string {
 func ToOrganization(in *model.Organization) *scheduling.Organization {
 	out := &scheduling.Organization{
 		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active),
-		Name: in.Name, Telecom: toTelecoms(in.Telecom),
+		Name: name(in.Name), Telecom: toTelecoms(in.Telecom),
 		PartOf: refID(in.PartOf, scheduling.KindOrganization),
 	}
 	for i := range in.Address {
@@ -133,7 +134,7 @@ func ToOrganization(in *model.Organization) *scheduling.Organization {
 // ToService turns a HealthcareService into the domain's.
 func ToService(in *model.HealthcareService) *scheduling.Service {
 	return &scheduling.Service{
-		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active), Name: in.Name,
+		ID: in.ID, Identifiers: toIdentifiers(in.Identifier), Inactive: inactive(in.Active), Name: name(in.Name),
 		Organization: refID(in.ProvidedBy, scheduling.KindOrganization),
 		Locations:    refIDs(in.Location, scheduling.KindLocation),
 		Category:     toConcepts(in.Category),

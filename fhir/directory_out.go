@@ -23,7 +23,7 @@ func (o Origin) identifiers(id string, list []scheduling.Identifier) []model.Ide
 		use := known(i.Use, "", "usual", "official", "temp", "secondary")
 		out = append(out, model.Identifier{Use: use, System: i.System, Value: i.Value})
 	}
-	return append(out, model.Identifier{Use: "secondary", System: SourceURI(o.Source), Value: id})
+	return append(out, model.Identifier{Use: "secondary", System: SourceURI(o.Source), Value: text(id)})
 }
 
 func (o Origin) refs(kind scheduling.Kind, ids []string) []model.Reference {

@@ -87,10 +87,10 @@ func System(system string) string {
 }
 
 func toConcept(c *model.CodeableConcept) scheduling.Concept {
-	out := scheduling.Concept{Text: c.Text}
+	out := scheduling.Concept{Text: name(c.Text)}
 	for _, coding := range c.Coding {
 		out.Codings = append(out.Codings, scheduling.Coding{
-			System: System(coding.System), Code: coding.Code, Display: coding.Display,
+			System: System(text(coding.System)), Code: text(coding.Code), Display: name(coding.Display),
 		})
 	}
 	return out
@@ -109,8 +109,8 @@ func toConcepts(list []model.CodeableConcept) []scheduling.Concept {
 func toIdentifiers(list []model.Identifier) []scheduling.Identifier {
 	var out []scheduling.Identifier
 	for _, i := range list {
-		if i.Value != "" {
-			out = append(out, scheduling.Identifier{Use: i.Use, System: System(i.System), Value: i.Value})
+		if value := text(i.Value); value != "" {
+			out = append(out, scheduling.Identifier{Use: text(i.Use), System: System(text(i.System)), Value: value})
 		}
 	}
 	return out
@@ -119,8 +119,8 @@ func toIdentifiers(list []model.Identifier) []scheduling.Identifier {
 func toTelecoms(list []model.ContactPoint) []scheduling.Telecom {
 	var out []scheduling.Telecom
 	for _, t := range list {
-		if t.Value != "" {
-			out = append(out, scheduling.Telecom{System: t.System, Value: t.Value, Use: t.Use})
+		if value := name(t.Value); value != "" {
+			out = append(out, scheduling.Telecom{System: text(t.System), Value: value, Use: text(t.Use)})
 		}
 	}
 	return out
@@ -131,8 +131,8 @@ func toAddress(a *model.Address) scheduling.Address {
 		return scheduling.Address{}
 	}
 	return scheduling.Address{
-		Text: a.Text, Line: a.Line.Said(), City: a.City, District: a.District,
-		State: a.State, PostalCode: a.PostalCode, Country: a.Country,
+		Text: name(a.Text), Line: each(a.Line.Said(), name), City: name(a.City), District: name(a.District),
+		State: name(a.State), PostalCode: name(a.PostalCode), Country: name(a.Country),
 	}
 }
 
@@ -185,7 +185,7 @@ func (d *Slots) Slot(in *model.Slot) (scheduling.Slot, scheduling.Reason) {
 		ServiceType:     d.list(in.ServiceType),
 		Specialty:       d.list(in.Specialty),
 		AppointmentType: d.one(in.AppointmentType),
-		Comment:         in.Comment,
+		Comment:         comment(in.Comment),
 	}
 	out.Schedule = refID(in.Schedule, scheduling.KindSchedule)
 	var reason scheduling.Reason
@@ -234,7 +234,7 @@ func (d *Slots) Proposed(in *model.Appointment) (scheduling.Slot, []scheduling.A
 		ServiceType:     d.list(in.ServiceType),
 		Specialty:       d.list(in.Specialty),
 		AppointmentType: d.one(in.AppointmentType),
-		Comment:         in.Comment,
+		Comment:         comment(in.Comment),
 		Virtual:         true,
 	}
 	if ids := refIDs(in.Slot, scheduling.KindSlot); len(ids) == 1 && len(in.Slot) == 1 {
@@ -278,9 +278,10 @@ func toActor(ref *model.Reference) (scheduling.Actor, bool) {
 	kind, id := RefParts(ref.Reference)
 	switch kind {
 	case scheduling.KindPractitioner, scheduling.KindRole, scheduling.KindLocation, scheduling.KindService:
-		return scheduling.Actor{Kind: kind, ID: id, Display: ref.Display}, true
+		return scheduling.Actor{Kind: kind, ID: id, Display: name(ref.Display)}, true
 	case "":
-		return scheduling.Actor{Display: ref.Display}, ref.Display != ""
+		shown := name(ref.Display)
+		return scheduling.Actor{Display: shown}, shown != ""
 	}
 	return scheduling.Actor{}, false
 }
