@@ -50,7 +50,8 @@ func TestWriteTellsHowASourceHoldsAndLeavesNothingBehind(t *testing.T) {
 	}{
 		"argonaut": {ehrsim.Options{Dialect: ehrsim.Argonaut}, nil, "hold works, exclusive works, lag works, release works"},
 		"argonaut that does not say how long": {
-			ehrsim.Options{Dialect: ehrsim.Argonaut, NoExpires: true}, nil,
+			ehrsim.Options{Dialect: ehrsim.Argonaut, NoExpires: true},
+			nil,
 			"hold works with quirk, exclusive works, lag works, release works",
 		},
 		"argonaut without $hold": {ehrsim.Options{Dialect: ehrsim.Argonaut, NoHold: true}, nil, "hold works with quirk"},
@@ -61,11 +62,13 @@ func TestWriteTellsHowASourceHoldsAndLeavesNothingBehind(t *testing.T) {
 			"hold works with quirk",
 		},
 		"one that refuses": {
-			ehrsim.Options{Dialect: ehrsim.Argonaut, Faults: []ehrsim.Fault{{Kind: ehrsim.FaultRefuse, Shape: "unprocessable"}}}, nil,
+			ehrsim.Options{Dialect: ehrsim.Argonaut, Faults: []ehrsim.Fault{{Kind: ehrsim.FaultRefuse, Shape: "unprocessable"}}},
+			nil,
 			"hold does not",
 		},
 		"one that loses the answer": {
-			ehrsim.Options{Dialect: ehrsim.Argonaut, Faults: []ehrsim.Fault{{Kind: ehrsim.FaultLost}}}, nil,
+			ehrsim.Options{Dialect: ehrsim.Argonaut, Faults: []ehrsim.Fault{{Kind: ehrsim.FaultLost}}},
+			nil,
 			"hold does not",
 		},
 	} {

@@ -164,8 +164,10 @@ func (s *Server) complete(body object) error {
 	if len(issues) == 0 {
 		return nil
 	}
-	return &failure{status: http.StatusUnprocessableEntity, code: "required", text: "the Patient is not complete",
-		outcome: obj("resourceType", "OperationOutcome", "issue", issues)}
+	return &failure{
+		status: http.StatusUnprocessableEntity, code: "required", text: "the Patient is not complete",
+		outcome: obj("resourceType", "OperationOutcome", "issue", issues),
+	}
 }
 
 // samePerson finds a known patient by an identifier, or by name, birth date and

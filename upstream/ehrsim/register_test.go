@@ -70,8 +70,8 @@ func TestPatientsAreFoundByGETAndByPost(t *testing.T) {
 	t.Parallel()
 	w := start(t, small)
 	for query, want := range map[string]int{
-		"identifier=urn:ehrsim:mrn%7C1001": 1,
-		"family=winters":                   1,
+		"identifier=urn:ehrsim:mrn%7C1001":                            1,
+		"family=winters":                                              1,
 		"family=Winters&given=Ada&birthdate=1964-06-19&gender=female": 1,
 		"family=Winters&birthdate=1964-06-20":                         0,
 		"name=Ada":                                                    1,
