@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -249,5 +248,3 @@ func agree(t testing.TB, m *mirror, want []string) {
 	t.Helper()
 	eventually(t, "the mirror agrees", func() bool { return slices.Equal(m.ids(), want) })
 }
-
-func keysOf[K comparable, V any](m map[K]V) int { return len(slices.Collect(maps.Keys(m))) }

@@ -86,15 +86,15 @@ func identifiersOf(o object) []string {
 }
 
 func nameOf(o object) (family, given string) {
-	for _, v := range o.each("name") {
-		n, _ := v.(object)
-		for _, g := range n.each("given") {
-			given, _ = g.(string)
-			break
-		}
-		return n.str("family"), given
+	names := o.each("name")
+	if len(names) == 0 {
+		return "", ""
 	}
-	return "", ""
+	first, _ := names[0].(object)
+	if all := first.each("given"); len(all) > 0 {
+		given, _ = all[0].(string)
+	}
+	return first.str("family"), given
 }
 
 // createPatient answers POST Patient. An Argonaut server knows its people by

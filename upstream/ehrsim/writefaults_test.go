@@ -109,7 +109,6 @@ func TestATakenSlotIsRefusedInTheServersOwnShape(t *testing.T) {
 // deed is a booking under a fault: what the caller saw and what the book says.
 type deed struct {
 	w    *wire
-	id   string
 	slot Slot
 	got  answer
 	err  error
