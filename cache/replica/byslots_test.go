@@ -30,3 +30,19 @@ func TestAnOfferIsFoundByItsSlot(t *testing.T) {
 		t.Error("no slots were found")
 	}
 }
+
+func TestAnAddressOfAnotherServerMatchesNothing(t *testing.T) {
+	t.Parallel()
+	r, source, _ := loaded(t)
+	for _, id := range []string{"who", scheduling.ResourceID("a", scheduling.KindPractitioner, "who")} {
+		ref := scheduling.Ref{Kind: scheduling.KindPractitioner, ID: id, URL: "https://evil.example/fhir/Practitioner/" + id}
+		q := scheduling.Query{Count: 1, Practitioners: []scheduling.Ref{ref}, Sources: []scheduling.SourceID{source.ID}}
+		if found := find(t, r, q); found.Total != 0 {
+			t.Errorf("%s: %d offers", ref.URL, found.Total)
+		}
+	}
+	own := scheduling.Ref{Kind: scheduling.KindPractitioner, ID: "who", URL: source.Base + "/Practitioner/who"}
+	if found := find(t, r, scheduling.Query{Count: 1, Practitioners: []scheduling.Ref{own}}); found.Total == 0 {
+		t.Error("the source's own address matches nothing")
+	}
+}

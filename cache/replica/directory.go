@@ -134,7 +134,8 @@ func (d *directory) matches(ref scheduling.Ref, kind scheduling.Kind, base strin
 	if known == nil || ref.Kind != "" && ref.Kind != kind {
 		return out
 	}
-	if ref.ID != "" {
+	// The id of an address is that server's own: it says nothing anywhere else.
+	if ref.ID != "" && ref.URL == "" {
 		if n, ok := known.number(ref.ID); ok {
 			out = append(out, n)
 		}
