@@ -112,16 +112,10 @@ func benchNode(b *testing.B, base string) *node {
 	o.Limits.Rate, o.Limits.Concurrency, o.Limits.MaxBody = 10_000, 8, 1<<30
 	o.Limits.MaxSlots, o.Prefetch.Cron, o.Prefetch.Horizon = 2_000_000, "@every 1h", config.Duration(30*24*time.Hour)
 	o.SetDefaults()
-	f := &file{Sources: []upstream.Options{o}, Auth: auth.Demo(), trial: true}
-	f.Booking.SetDefaults()
-	f.Patients.PatientOptions.SetDefaults()
-	f.Patients.Register.SetDefaults()
-	f.Gateway.SetDefaults()
-	f.Gateway.Limits.SetDefaults()
-	f.Admin.SetDefaults()
+	f := newFile()
+	f.Sources, f.Auth, f.trial = []upstream.Options{o}, auth.Demo(), true
 	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	f.Redis.Embedded = true
-	f.Redis.SetDefaults()
 	n, err := startNode(b.Context(), f, role{gateway: true, prefetch: true}, newLogger(io.Discard))
 	if err != nil {
 		b.Fatal(err)

@@ -71,14 +71,9 @@ func (h *house) rebuilt(t *testing.T) {
 
 func (h *house) config(t *testing.T, clinics []clinic) *file {
 	t.Helper()
-	f := &file{}
-	f.Booking.SetDefaults()
-	f.Gateway.SetDefaults()
-	f.Gateway.Limits.SetDefaults()
-	f.Admin.SetDefaults()
+	f := newFile()
 	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	f.Redis.URL = h.redis.URL()
-	f.Redis.SetDefaults()
 	f.Vault.Keys = []vault.Key{{ID: "test", Key: config.NewSecret(strings.Repeat("A", 43) + "=")}}
 	f.Booking.Secret = config.NewSecret("0123456789abcdef")
 	f.Booking.SettleEvery, f.Booking.LookEvery, f.Booking.LookMax = 100*time.Millisecond, 100*time.Millisecond, time.Second

@@ -30,6 +30,19 @@ type file struct {
 	trial bool
 }
 
+// newFile is a configuration with every default and no source.
+func newFile() *file {
+	f := &file{}
+	f.Gateway.SetDefaults()
+	f.Gateway.Limits.SetDefaults()
+	f.Admin.SetDefaults()
+	f.Redis.SetDefaults()
+	f.Booking.SetDefaults()
+	f.Patients.PatientOptions.SetDefaults()
+	f.Patients.Register.SetDefaults()
+	return f
+}
+
 // Validate checks what concerns more than one section.
 func (f *file) Validate() error {
 	if len(f.Sources) == 0 {

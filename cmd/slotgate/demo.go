@@ -49,16 +49,10 @@ func (c demoCommand) Run(ctx context.Context, con console) (err error) {
 
 // file is the demo's configuration: what a user would write, in Go.
 func (c demoCommand) file(sims *clinics) (*file, error) {
-	f := &file{Sources: sims.sources, trial: true}
-	f.Booking.SetDefaults()
-	f.Patients.PatientOptions.SetDefaults()
-	f.Patients.Register.SetDefaults()
-	f.Gateway.SetDefaults()
-	f.Gateway.Limits.SetDefaults()
-	f.Admin.SetDefaults()
+	f := newFile()
+	f.Sources, f.trial = sims.sources, true
 	f.Gateway.Listen, f.Admin.Listen = c.Listen, c.Admin
 	f.Redis.URL, f.Redis.Embedded = c.Redis, c.Redis == ""
-	f.Redis.SetDefaults()
 	f.Auth = auth.Demo()
 	f.Auth.Callers[0].Trusted = f.ids()
 	err := errors.Join(f.Gateway.Validate(), f.Admin.Validate(), f.Redis.Validate())
