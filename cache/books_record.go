@@ -152,7 +152,11 @@ func (b *Books) decode(key string, values []any) (scheduling.Entry, error) {
 	return e, nil
 }
 
-func isUnsettled(e scheduling.Entry) bool { return e.State == scheduling.EntryDoubt || e.Doubt != nil }
+// isUnsettled tells whether nobody knows yet what the EHR did. What was settled as
+// not booked is watched for a day, but it is settled.
+func isUnsettled(e scheduling.Entry) bool {
+	return e.State == scheduling.EntryDoubt || e.Doubt != nil && e.State != scheduling.EntryNotBooked
+}
 
 // maxGeneration is how many generations raised tries.
 const maxGeneration = 64

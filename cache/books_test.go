@@ -275,6 +275,9 @@ func TestListsByPatientAndOfWhatIsUnsettled(t *testing.T) {
 		one.State, one.Doubt = scheduling.EntryCancelling, &scheduling.Doubt{Call: scheduling.CallCancel}
 		one = save(t, b, scheduling.EntryChange{Entry: one})
 		unsettled(one.ID, two.ID)
+		two.State = scheduling.EntryNotBooked // and watched for a day
+		two = save(t, b, scheduling.EntryChange{Entry: two})
+		unsettled(one.ID)
 		two.State, two.Doubt = scheduling.EntryBooked, nil
 		save(t, b, scheduling.EntryChange{Entry: two})
 		unsettled(one.ID)

@@ -86,9 +86,9 @@ func (d *Desk) doubtHold(ctx context.Context, e scheduling.Entry, a *scheduling.
 // callRelease does the release whose intent has been saved. It may be done
 // again at any time: an EHR releases what is still a hold, and nothing else.
 func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Entry, error) {
-	hold, known := d.holdToRelease(ctx, e, ehr, can, purpose)
+	hold, known, nothing := d.holdToRelease(ctx, e, ehr, can, purpose)
 	if !known {
-		return d.releaseLater(ctx, e, can, hold == nil)
+		return d.releaseLater(ctx, e, can, nothing)
 	}
 	if hold != nil {
 		wctx, cancel := context.WithTimeout(ctx, can.CallTimeout)
@@ -108,24 +108,26 @@ func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can
 
 // holdToRelease is the hold to be given back: the one we know, or the one that a
 // lost answer may have made. known is false while nobody can say; nil with known:
-// there is none.
-func (d *Desk) holdToRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (hold *scheduling.Hold, known bool) {
+// there is none. nothing: the EHR was asked, and showed none.
+func (d *Desk) holdToRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (hold *scheduling.Hold, known, nothing bool) {
 	if e.Hold != nil {
-		return e.Hold, true
+		return e.Hold, true, false
 	}
 	if e.Doubt == nil {
-		return nil, true
+		return nil, true, false
 	}
 	hold, err := d.lostHold(ctx, e, ehr, can, purpose)
 	if err != nil || hold != nil {
-		return hold, err == nil
+		return hold, err == nil, false
 	}
 	// It may still be made: say that there is none only when settle has passed.
 	past := d.now().Sub(e.Doubt.Since) >= can.Settle+can.Lag
-	return nil, past && e.Doubt.Looks >= 1
+	return nil, past && e.Doubt.Looks >= 1, true
 }
 
-// lostHold looks for a hold of ours whose answer was lost.
+// lostHold looks for a hold of ours whose answer was lost. A source that is
+// searched by patient alone cannot be searched for a hold that names none: then
+// its slot decides.
 func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (*scheduling.Hold, error) {
 	rctx, cancel := d.readCtx(ctx, can)
 	defer cancel()
@@ -134,7 +136,7 @@ func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can sc
 			Identifier: e.Identifier, Patients: e.Private.Natives(), Purpose: purpose,
 			From: e.Offer.Start(), To: e.Offer.Start().Add(time.Second),
 		})
-		if err != nil {
+		if err != nil && !is(err, scheduling.NotSupported) {
 			return nil, err
 		}
 		for _, a := range found {
