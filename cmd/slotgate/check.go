@@ -14,6 +14,7 @@ import (
 type checkCommand struct {
 	configFlag
 	Source scheduling.SourceID `placeholder:"ID" help:"Only this source."`
+	Write  bool                `help:"Hold a free slot far ahead, too, and release it: how the source is written to."`
 }
 
 // errUnusable makes the exit code 1.
@@ -39,6 +40,9 @@ func (c checkCommand) Run(ctx context.Context, con console) error {
 		found = true
 		client, _ := registry.Get(o.ID)
 		rows := check.Run(ctx, client)
+		if c.Write && check.Usable(rows) {
+			rows = append(rows, check.Write(ctx, client)...)
+		}
 		usable = check.Usable(rows) && usable
 		if err := printRows(con, o.ID, rows); err != nil {
 			return err
