@@ -76,7 +76,7 @@ func (h *house) config(t *testing.T, clinics []clinic) *file {
 	f.Redis.URL = h.redis.URL()
 	f.Vault.Keys = []vault.Key{{ID: "test", Key: config.NewSecret(strings.Repeat("A", 43) + "=")}}
 	f.Booking.Secret = config.NewSecret("0123456789abcdef")
-	f.Booking.SettleEvery, f.Booking.LookEvery, f.Booking.LookMax = 100*time.Millisecond, 100*time.Millisecond, time.Second
+	f.Booking.SettleEvery, f.Booking.LookEvery, f.Booking.LookMax = 300*time.Millisecond, 200*time.Millisecond, time.Second
 	f.Booking.Margin, f.Booking.SettleLease = 500*time.Millisecond, 3*time.Second
 	for _, c := range clinics {
 		sim, base := simulate(t, c.sim)
@@ -305,10 +305,33 @@ func (u user) cancel(ctx context.Context, node int, offer string, header ...stri
 }
 
 // unsettled are the ids that the admin listener of a node tells as in doubt.
-func (h *house) unsettled(t *testing.T, node int) (rows []map[string]any) {
-	t.Helper()
-	getJSON(t, h.nodes[node].admin.url()+"/api/in-doubt", &rows)
-	return rows
+func (h *house) unsettled(ctx context.Context, node int) (ids []string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.nodes[node].admin.url()+"/api/in-doubt", nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("what is in doubt: %s", res.Status)
+	}
+	return ids, json.NewDecoder(res.Body).Decode(&ids)
+}
+
+// soon tries until there is no error, a while. It may be called
+// beside the test.
+func soon(ctx context.Context, try func() error) error {
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		err := try()
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 // tried is one try to book a slot, and what its user was told.
@@ -340,38 +363,42 @@ func (h *house) rival(ctx context.Context, s slot) (taken bool, err error) {
 	return res.StatusCode == http.StatusOK, nil
 }
 
-// settled waits until no gateway has anything of the source in doubt.
-func (h *house) settled(t *testing.T, source string) {
-	t.Helper()
+// settled wants no gateway to have anything of the source in doubt.
+func (h *house) settled(ctx context.Context, source string) error {
 	tag := scheduling.SourceTag(scheduling.SourceID(source)) + "-"
 	for i := range h.nodes {
-		eventually(t, func() error {
-			for _, row := range h.unsettled(t, i) {
-				if id, _ := row["id"].(string); strings.HasPrefix(id, tag) {
-					return fmt.Errorf("node %d: in doubt at %s: %v", i, source, row)
-				}
+		ids, err := h.unsettled(ctx, i)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if strings.HasPrefix(id, tag) {
+				e, _ := h.nodes[0].keeper.books.Read(ctx, id)
+				return fmt.Errorf("node %d: in doubt at %s: %s is %s, %+v %+v", i, source, id, e.State, e.Doubt, e.Intent)
 			}
-			return nil
-		})
+		}
 	}
+	return nil
 }
 
-// agrees holds what everybody was told against the EHR's own book, line by line.
-// What is undone takes a moment: it tries until it is right.
-func (h *house) agrees(t *testing.T, source string, tries []tried, rivals ...slot) {
-	t.Helper()
-	h.settled(t, source)
-	eventually(t, func() error { return h.compare(t.Context(), source, tries, rivals) })
+// agrees holds what everybody was told against the EHR's own book, line by line,
+// once nothing is in doubt. What is undone takes a moment: it tries until it is
+// right.
+func (h *house) agrees(ctx context.Context, source string, tries []tried) error {
+	if err := soon(ctx, func() error { return h.settled(ctx, source) }); err != nil {
+		return err
+	}
+	if err := soon(ctx, func() error { return h.compare(ctx, source, tries) }); err != nil {
+		return err
+	}
 	if twice := h.sims[source].DoubleBooked(); len(twice) > 0 {
-		t.Errorf("%s: booked twice: %v", source, twice)
+		return fmt.Errorf("%s: booked twice: %v", source, twice)
 	}
+	return nil
 }
 
-func (h *house) compare(ctx context.Context, source string, tries []tried, rivals []slot) error {
+func (h *house) compare(ctx context.Context, source string, tries []tried) error {
 	var told []string
-	for _, s := range rivals {
-		told = append(told, s.native+" for somebody of the clinic's")
-	}
 	for i, try := range tries {
 		now := try.user.see(ctx, i%len(h.nodes), try.slot.offer)
 		switch {
@@ -389,10 +416,7 @@ func (h *house) compare(ctx context.Context, source string, tries []tried, rival
 		switch {
 		case err != nil:
 			return err
-		case a.Status == "pending":
-			continue
-		case a.Comment == "":
-			book = append(book, line.Slot+" for somebody of the clinic's")
+		case a.Status == "pending", a.History[0].By == "rival":
 		default:
 			book = append(book, line.Slot+" for "+strings.Join(line.Patients, ",")+" of "+a.Comment)
 		}
