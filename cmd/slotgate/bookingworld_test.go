@@ -399,8 +399,10 @@ func (h *house) agrees(ctx context.Context, source string, tries []tried) error 
 
 func (h *house) compare(ctx context.Context, source string, tries []tried) error {
 	var told []string
+	var heard strings.Builder
 	for i, try := range tries {
 		now := try.user.see(ctx, i%len(h.nodes), try.slot.offer)
+		_, _ = fmt.Fprintf(&heard, "\n\t%s %s: %s, now %s", try.slot.native, try.user.session, try.answer, now)
 		switch {
 		case now.doubt || now.code >= 500:
 			return fmt.Errorf("%s of %s is still %s: %s", try.slot.offer, try.user.session, now, now.raw)
@@ -424,7 +426,7 @@ func (h *house) compare(ctx context.Context, source string, tries []tried) error
 	slices.Sort(told)
 	slices.Sort(book)
 	if told = slices.Compact(told); !slices.Equal(told, book) {
-		return fmt.Errorf("%s\ntold:\n\t%s\nthe EHR's book:\n\t%s", source, strings.Join(told, "\n\t"), strings.Join(book, "\n\t"))
+		return fmt.Errorf("%s\ntold:\n\t%s\nthe EHR's book:\n\t%s\nheard:%s", source, strings.Join(told, "\n\t"), strings.Join(book, "\n\t"), heard.String())
 	}
 	return nil
 }

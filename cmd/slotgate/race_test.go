@@ -136,3 +136,30 @@ func (h *house) standing(at slot) ehrsim.Appointment {
 	}
 	return ehrsim.Appointment{History: []ehrsim.Change{{}}}
 }
+
+// TestARepeatUnderTheSameKeyGetsTheSameAnswer: over both gateways and both
+// bases; with another body it is refused.
+func TestARepeatUnderTheSameKeyGetsTheSameAnswer(t *testing.T) {
+	var clinics []clinic
+	for _, c := range kinds() {
+		clinics = append(clinics, c.with(1, 4, config.Duration(20e9)))
+	}
+	h := newHouse(t, clinics...)
+	for i, c := range clinics {
+		u, at := h.user(i), h.slots(t, c.id, 1)[0]
+		for n, base := range []string{"r4", "stu3", "r4", "stu3"} {
+			path := "/fhir/" + base + "/Appointment/" + at.offer + "/$book"
+			a := u.tell(t.Context(), n/2, http.MethodPost, path, u.bookBody(u.session), "Idempotency-Key", "one-key")
+			if a.code != http.StatusOK || a.status != "booked" || a.id != at.offer {
+				t.Errorf("%s, node %d, %s: %s %v: %s", c.id, n/2, base, a, a.failure, a.raw)
+			}
+			other := u.tell(t.Context(), 1-n/2, http.MethodPost, path, u.bookBody("something else"), "Idempotency-Key", "one-key")
+			if other.code != http.StatusUnprocessableEntity {
+				t.Errorf("%s, %s: another body: %s: %s", c.id, base, other, other.raw)
+			}
+		}
+		if made := h.sims[c.id].Appointments(); len(made) != 1 || made[0].Status != "booked" {
+			t.Errorf("%s: the EHR has %+v", c.id, made)
+		}
+	}
+}
