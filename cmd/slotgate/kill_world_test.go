@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +40,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(exitOK)
 	}
+	// Those that die wait for deadlines, not for a CPU. -parallel goes before.
+	_ = flag.Set("test.parallel", "16")
 	os.Exit(m.Run())
 }
 
