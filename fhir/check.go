@@ -66,7 +66,9 @@ func named(ref *model.Reference) bool {
 // needText is need for a text of a resource: a primitive may have an extension
 // (`_element`) in the place of its value.
 func (c *checker) needText(base *model.Base, element, value string) {
-	c.need(element, value != "" || bytes.Contains(base.X, []byte(`"_`+element+`"`)))
+	// An extension may say why there is no value; an empty one says nothing.
+	said := bytes.Contains(base.X, []byte(`"_`+element+`"`)) && !bytes.Contains(base.X, []byte(`"_`+element+`":{}`))
+	c.need(element, value != "" || said)
 }
 
 func (c *checker) code(element, value string, allowed ...string) {

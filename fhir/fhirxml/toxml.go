@@ -116,7 +116,7 @@ func at(list []*value, i int) *value {
 func (w *xmlWriter) one(f *field, v, extra *value) {
 	switch f.kind {
 	case complexT:
-		if v != nil && v.kind == '{' {
+		if v != nil && v.kind == '{' && !w.hollow(f.of, v.obj) {
 			w.element(f.name, f.of, v.obj)
 			return
 		}
@@ -138,6 +138,20 @@ func (w *xmlWriter) one(f *field, v, extra *value) {
 	}
 }
 
+// hollow tells of an entry whose resource the table does not know: without it
+// the entry would not be a valid one, so it goes as a whole.
+func (w *xmlWriter) hollow(def *typeDef, o *object) bool {
+	if def.name != "Bundle.entry" {
+		return false
+	}
+	for i := range o.members {
+		if m := &o.members[i]; m.name == "resource" && m.val.kind == '{' {
+			return w.table.resourceType(m.val.obj.text("resourceType")) == nil
+		}
+	}
+	return false
+}
+
 func (w *xmlWriter) inner(name string, o *object) bool {
 	def := w.table.resourceType(o.text("resourceType"))
 	if def == nil {
@@ -155,8 +169,8 @@ func (w *xmlWriter) primitive(f *field, v, extra *value) {
 		w.dropped++
 		v = nil
 	}
-	if v == nil && (extra == nil || extra.kind != '{') {
-		return
+	if v == nil && (extra == nil || extra.kind != '{' || len(extra.obj.members) == 0) {
+		return // FHIR has no empty elements
 	}
 	w.raw("<", f.name)
 	var list []*value
