@@ -25,7 +25,8 @@ import (
 // # Loss of data
 //
 // The books of a source have a mark in Redis. Where it is absent, they are Lost,
-// and Save refuses all but Restore until Rebuilt sets it. Nobody can tell a
+// and until Rebuilt sets it Save refuses all but Restore, ByPatient is refused,
+// and so is Read of what is absent: it may be what was lost. Nobody can tell a
 // Redis that was emptied from a new one, so a new one is lost too: to rebuild
 // it costs one question to an EHR that knows none of ours.
 //
@@ -74,7 +75,9 @@ var (
 // maxSlots is how many slots one entry may have: the script goes over them all.
 const maxSlots = 1000
 
-// Read gives the entry of an id; the source follows from the id's tag.
+// Read gives the entry of an id; the source follows from the id's tag. While
+// the source's books are lost, one that is absent may have been lost as well,
+// and nobody can say that it is unknown.
 //
 // Errors: unknown-id; shedding; internal for one that cannot be unsealed.
 func (b *Books) Read(ctx context.Context, id string) (scheduling.Entry, error) {
@@ -83,15 +86,21 @@ func (b *Books) Read(ctx context.Context, id string) (scheduling.Entry, error) {
 	if !ok || !scheduling.ValidID(id) {
 		return scheduling.Entry{}, errUnknown()
 	}
-	key := b.store.keys.source(source).entry(id)
-	values, err := b.store.client.HMGet(ctx, key, recordFields()...).Result()
-	if err != nil {
+	k := b.store.keys.source(source)
+	key := k.entry(id)
+	pipe := b.store.client.TxPipeline() // one moment: no loss or rebuilding comes between
+	stored, mark := pipe.HMGet(ctx, key, recordFields()...), pipe.Exists(ctx, k.books())
+	if _, err := pipe.Exec(ctx); err != nil {
 		return scheduling.Entry{}, b.store.fault(err)
 	}
-	if textAt(values, 0) == "" {
+	switch {
+	case textAt(stored.Val(), 0) != "":
+	case mark.Val() == 0:
+		return scheduling.Entry{}, refuseLost(source)
+	default:
 		return scheduling.Entry{}, errUnknown()
 	}
-	e, err := b.decode(key, values)
+	e, err := b.decode(key, stored.Val())
 	if err != nil {
 		b.store.metrics.damaged.WithLabelValues(string(source), "entry").Inc()
 		return scheduling.Entry{}, b.store.fault(fmt.Errorf("entry %s: %w", id, err))
@@ -157,10 +166,15 @@ func (b *Books) judge(e scheduling.Entry, answer int) error {
 		return scheduling.Refuse(scheduling.HoldExpired, "id", "the hold has run out")
 	default:
 		b.count(e.Source, "lost")
-		err := scheduling.Fault(scheduling.Shedding, errLost, "the gateway's books are being rebuilt")
-		err.Source, err.RetryAfter = e.Source, rebuilding
-		return err
+		return refuseLost(e.Source)
 	}
+}
+
+// refuseLost says that the books of the source must be rebuilt first.
+func refuseLost(source scheduling.SourceID) error {
+	err := scheduling.Fault(scheduling.Shedding, errLost, "the gateway's books are being rebuilt")
+	err.Source, err.RetryAfter = source, rebuilding
+	return err
 }
 
 // rebuilding is how soon a caller may try again while books are being rebuilt.

@@ -36,11 +36,15 @@ func (b *Books) Due(ctx context.Context, source scheduling.SourceID, limit int) 
 
 // ByPatient gives the entries of a principal that name this patient, as asked
 // or by its native id, of any state but free, in order of start and then id.
+//
+// Errors: shedding, also while the books are lost: a list may lack the rest.
 func (b *Books) ByPatient(
 	ctx context.Context, source scheduling.SourceID, principal, patient string,
 ) ([]scheduling.Entry, error) {
-	key := b.store.keys.source(source).patients()
-	pipe := b.store.client.Pipeline()
+	k := b.store.keys.source(source)
+	key := k.patients()
+	pipe := b.store.client.TxPipeline() // one moment: no loss or rebuilding comes between
+	mark := pipe.Exists(ctx, k.books())
 	var asked []*redis.StringSliceCmd
 	for _, d := range b.vault.Digests(digestPatient, string(source), principal, patient) {
 		// Members are digest/id, and '0' is the character after '/'.
@@ -48,6 +52,9 @@ func (b *Books) ByPatient(
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, b.store.fault(err)
+	}
+	if mark.Val() == 0 {
+		return nil, refuseLost(source)
 	}
 	var ids []string
 	for _, cmd := range asked {
