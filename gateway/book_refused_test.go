@@ -115,6 +115,9 @@ func TestBookingNeedsAKeyThatMay(t *testing.T) {
 		{[]string{"Authorization: Bearer book-key"}, 403}, // may read the directory
 		{[]string{"Authorization: Bearer none"}, 401},
 		{[]string{siteKey, "X-Slotgate-Session: short"}, 400},
+		{[]string{siteKey, "X-Slotgate-Session: "}, 400},
+		{[]string{siteKey, "X-Slotgate-Session:    "}, 400},
+		{[]string{siteKey, "X-Slotgate-Session: \t"}, 400},
 		{[]string{siteKey, "X-Slotgate-Session: " + strings.Repeat("s", 129)}, 400},
 		{[]string{siteKey, "Idempotency-Key: "}, 400},
 		{[]string{siteKey, "Idempotency-Key: with a blank"}, 400},

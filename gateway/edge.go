@@ -117,6 +117,7 @@ func (x *exchange) access(right auth.Right) error {
 	p, err := known.Authenticate(auth.Credentials{
 		Authorization: x.header(auth.HeaderAuthorization),
 		Session:       x.header(auth.HeaderSession),
+		SessionShown:  len(x.c.Request().Header.PeekAll(auth.HeaderSession)) > 0,
 	})
 	if err != nil {
 		return err

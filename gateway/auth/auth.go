@@ -30,6 +30,10 @@ const maxKey = 4 << 10
 type Credentials struct {
 	Authorization string
 	Session       string
+	// SessionShown tells that the request names a session, be it an empty one:
+	// that is a mistake, and must not pass for a caller without sessions, who
+	// sees what all its users left unnamed.
+	SessionShown bool
 }
 
 // Authenticator knows the callers. It is safe for concurrent use.
@@ -76,7 +80,7 @@ func (a *Authenticator) Authenticate(c Credentials) (Principal, error) {
 		return Principal{}, scheduling.Refuse(scheduling.Unauthorized, HeaderAuthorization,
 			"this key is not known here")
 	}
-	if c.Session != "" && !validSession(c.Session) {
+	if (c.SessionShown || c.Session != "") && !validSession(c.Session) {
 		return Principal{}, scheduling.Refuse(scheduling.BadRequest, HeaderSession,
 			"a session must be %d to %d visible ASCII characters", MinSession, MaxSession)
 	}
