@@ -311,8 +311,8 @@ func (j *registration) refusal(err error) error {
 	}
 }
 
-// told counts how it ended, and says it to the operator, by ids alone (laws 10
-// and 13).
+// told counts how it ended, and says it to the operator. Who it was is not said:
+// our id beside the source's would name the person (laws 10 and 13).
 func (j *registration) told(ctx context.Context, found scheduling.NativePatient, err error) {
 	end := "matched"
 	switch {
@@ -323,5 +323,5 @@ func (j *registration) told(ctx context.Context, found scheduling.NativePatient,
 	}
 	j.ends.WithLabelValues(string(j.source), end).Inc()
 	j.Log.LogAttrs(ctx, slog.LevelInfo, "a person was registered at a source",
-		slog.String("source", string(j.source)), slog.String("patient", j.id), slog.String("end", end), slog.String("native", found.ID))
+		slog.String("source", string(j.source)), slog.String("end", end))
 }

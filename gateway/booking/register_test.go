@@ -90,6 +90,29 @@ func TestARegisteredPersonIsNotAskedForAgain(t *testing.T) {
 	}
 }
 
+func TestTheLogOfARegistrationPairsNoIDs(t *testing.T) {
+	t.Parallel()
+	w := newClinic(t, ways[0], nil)
+	id := w.come("alice", canaryPatient)
+	native, err := w.native("alice", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for line := range strings.Lines(w.log.String()) {
+		if !strings.Contains(line, "a person was registered at a source") {
+			continue
+		}
+		told++
+		if strings.Contains(line, id) || strings.Contains(line, `"`+native+`"`) || !strings.Contains(line, `"end":"made"`) || !strings.Contains(line, `"source":"clinic"`) {
+			t.Errorf("told: %s", line)
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
 func TestOneKnownByIdentifierIsUsed(t *testing.T) {
 	t.Parallel()
 	for _, way := range ways {
