@@ -264,16 +264,19 @@ func (d *Desk) readBack(ctx context.Context, e scheduling.Entry, native string, 
 	if err != nil {
 		return d.toDoubt(ctx, e, native, ehr, can)
 	}
-	return d.judge(ctx, e, appt, ehr, can)
+	return d.judge(ctx, e, appt, answered, ehr, can)
 }
 
 // judge ends a booking, as far as this read of the EHR allows.
-func (d *Desk) judge(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
+func (d *Desk) judge(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, p proof, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
 	v, notProved, differs := verify(e, a)
 	switch v {
 	case wrong:
 		if e.Intent.Kind == scheduling.CallMove {
 			return d.movedWrong(ctx, e, a, differs)
+		}
+		if !ours(e, a, p) {
+			return d.notProvenOurs(ctx, e, a, differs, ehr, can)
 		}
 		return d.wrongOne(ctx, e, a, differs, ehr, can)
 	case matches:

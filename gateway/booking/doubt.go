@@ -40,7 +40,7 @@ func (d *Desk) toDoubt(ctx context.Context, e scheduling.Entry, native string, e
 	if err != nil || !found {
 		return saved, nil
 	}
-	return d.judge(ctx, saved, appt, ehr, can)
+	return d.judge(ctx, saved, appt, unanswered, ehr, can)
 }
 
 func (d *Desk) lookAgain(e *scheduling.Entry, change *scheduling.EntryChange, can scheduling.Abilities) {
@@ -138,7 +138,7 @@ func (d *Desk) settleDoubt(ctx context.Context, e scheduling.Entry, ehr EHR, can
 	case err != nil:
 		return d.lookLater(ctx, e, can, false, d.now().Sub(e.Doubt.Since) > d.opts.LookFor)
 	case found:
-		e, err = d.judge(ctx, e, a, ehr, can)
+		e, err = d.judge(ctx, e, a, unanswered, ehr, can)
 		d.countSettled(e)
 		return settling(err)
 	case !d.pastSettle(e.Doubt, can):
@@ -243,6 +243,10 @@ func (d *Desk) watchLate(ctx context.Context, e scheduling.Entry, ehr EHR, can s
 			return d.sleep(ctx, e, 0)
 		}
 		return d.sleep(ctx, e, min(d.pause(e.Doubt.Since), left))
+	}
+	if !oursLate(e, a) {
+		d.alarm(ctx, "late-not-ours", e) // a person sees to it; ours may still come
+		return d.sleep(ctx, e, max(0, min(d.pause(e.Doubt.Since), left)))
 	}
 	d.alarm(ctx, "late", e)
 	v, notProved, _ := verify(e, a)

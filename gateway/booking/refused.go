@@ -16,7 +16,10 @@ func (d *Desk) refused(ctx context.Context, e scheduling.Entry, ehr EHR, can sch
 		appt, found, err := d.look(ctx, e, ehr, can, scheduling.ForBook)
 		switch {
 		case err == nil && found && !appt.Status.Void():
-			return d.judge(ctx, e, appt, ehr, can)
+			if standsForAnother(e, appt, cause) {
+				return d.notBooked(ctx, e, refuseTaken(e.Source), true)
+			}
+			return d.judge(ctx, e, appt, unanswered, ehr, can)
 		case unclear && (err != nil || !can.Search):
 			// Nothing shows what an answer that nobody knows meant, but the slot.
 			if free, known := d.slotsFree(ctx, ehr, can, e, scheduling.ForBook); !known || !free {
@@ -151,6 +154,9 @@ func (d *Desk) endDoubt(e *scheduling.Entry, change *scheduling.EntryChange) {
 	change.Wake = 0
 	if e.Doubt == nil {
 		return
+	}
+	if e.Doubt.Unresolved {
+		e.Doubt.Seen = "" // it decides nothing any more
 	}
 	e.Doubt.Unresolved = false
 	if left := e.Doubt.Since.Add(d.opts.LookFor).Sub(d.now()); left > 0 {

@@ -28,6 +28,7 @@ const (
 	OtherPatient   Fault = "another patient"
 	OtherTime      Fault = "another time"
 	Nobody         Fault = "no patient"
+	AnswersOther   Fault = "says yes, and names what stood there before"
 	Empty          Fault = "an empty answer, done"
 	SaysOnly       Fault = "says yes, does nothing"
 	KeepsSlot      Fault = "cancels, and keeps the slot"

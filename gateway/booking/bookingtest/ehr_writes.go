@@ -133,8 +133,11 @@ func (h *EHR) Book(ctx context.Context, call scheduling.BookCall) (scheduling.Ap
 		h.later(func() { h.commit(call, "") })
 		return scheduling.Appointment{}, h.blame(scheduling.InDoubt)
 	}
-	if f == SaysOnly {
+	switch f {
+	case SaysOnly:
 		return scheduling.Appointment{ID: "none", Status: scheduling.ApptBooked}, nil
+	case AnswersOther:
+		return scheduling.Appointment{ID: h.slots[call.Offer.SlotIDs()[0]].appt, Status: scheduling.ApptBooked}, nil
 	}
 	a := h.commit(call, f)
 	switch {
