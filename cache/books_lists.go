@@ -74,7 +74,8 @@ func (b *Books) ByPatient(
 	return entries, err
 }
 
-// Unsettled gives every entry of the source in doubt, in order of id.
+// Unsettled gives every entry of the source of which nobody knows yet whether
+// the EHR booked or cancelled it, in order of id.
 func (b *Books) Unsettled(ctx context.Context, source scheduling.SourceID) ([]scheduling.Entry, error) {
 	ids, err := b.store.client.SMembers(ctx, b.store.keys.source(source).unsettled()).Result()
 	if err != nil {

@@ -41,7 +41,8 @@ func (m *memory) put(e scheduling.Entry, s save, now time.Time) {
 	if known, ok := m.kept[e.ID]; ok && known.save.rec.version > e.Version {
 		return
 	}
-	settled := !e.State.InFlight() && e.State != scheduling.EntryHeld && !isUnsettled(e)
+	watched := e.Doubt != nil && s.wake > 0 // not booked, as was told, but still looked for
+	settled := !e.State.InFlight() && e.State != scheduling.EntryHeld && !isUnsettled(e) && !watched
 	m.kept[e.ID] = kept{save: s, claims: e.State.Claims(), settled: settled, at: now}
 }
 

@@ -152,10 +152,18 @@ func (b *Books) decode(key string, values []any) (scheduling.Entry, error) {
 	return e, nil
 }
 
-// isUnsettled tells whether nobody knows yet what the EHR did. What was settled as
-// not booked is watched for a day, but it is settled.
+// isUnsettled tells whether nobody knows yet whether the EHR booked or cancelled.
+// What was settled as not booked is watched for a day, but it is settled; and
+// whether a hold has gone is no question for a person.
 func isUnsettled(e scheduling.Entry) bool {
-	return e.State == scheduling.EntryDoubt || e.Doubt != nil && e.State != scheduling.EntryNotBooked
+	switch e.State {
+	case scheduling.EntryDoubt:
+		return true
+	case scheduling.EntryBooking, scheduling.EntryCancelling:
+		return e.Doubt != nil
+	default:
+		return false
+	}
 }
 
 // maxGeneration is how many generations raised tries.

@@ -278,6 +278,10 @@ func TestListsByPatientAndOfWhatIsUnsettled(t *testing.T) {
 		two.State = scheduling.EntryNotBooked // and watched for a day
 		two = save(t, b, scheduling.EntryChange{Entry: two})
 		unsettled(one.ID)
+		hold := entryOf(scheduling.EntryReleasing, "p1", 0, "slot4")
+		hold.Doubt = &scheduling.Doubt{Call: scheduling.CallHold}
+		save(t, b, taking(hold))
+		unsettled(one.ID)
 		two.State, two.Doubt = scheduling.EntryBooked, nil
 		save(t, b, scheduling.EntryChange{Entry: two})
 		unsettled(one.ID)
