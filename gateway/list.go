@@ -30,7 +30,7 @@ func (x *exchange) listAppointments() error {
 	if err != nil {
 		return err
 	}
-	return x.answerList(asked, list)
+	return x.answerList(asked, asked.within(list))
 }
 
 // answerList writes one page, and last what could not be reached or was not
@@ -102,6 +102,7 @@ func listSearch() []fhir.ServedSearch {
 		{Name: "status", Type: "token"},
 		{Name: "date", Type: "date"},
 		{Name: "practitioner", Type: "reference"},
+		{Name: "source", Type: "string", Doc: "The ids of the sources to list from."},
 		{Name: "_lastUpdated", Type: "date"},
 	}
 }

@@ -13,7 +13,8 @@ import (
 // listAsked is a list that may be answered.
 type listAsked struct {
 	booking.ListRequest
-	params  url.Values // what was applied, for links
+	sources []scheduling.SourceID // the list is of these; all when there are none
+	params  url.Values            // what was applied, for links
 	count   int
 	cursor  string
 	after   scheduling.Cursor
@@ -60,6 +61,8 @@ func (x *exchange) listParam(a *listAsked, name, text string) (err error) {
 		err = x.listStatus(a, text)
 	case "practitioner":
 		err = x.listPractitioner(a, text)
+	case "source":
+		err = x.listSources(a, text)
 	case "date":
 		a.Dates, err = addRange(a.Dates, name, text)
 	case "_lastUpdated":
@@ -129,4 +132,28 @@ func (x *exchange) listPractitioner(a *listAsked, text string) error {
 	x.s.localize(&s)
 	a.Practitioners = append(a.Practitioners, s.Practitioners...)
 	return nil
+}
+
+// listSources takes sources. One that is not served here has no appointments,
+// as a search for offers finds none of it.
+func (x *exchange) listSources(a *listAsked, text string) error {
+	for _, one := range splitList(text) {
+		if one == "" {
+			return scheduling.Refuse(scheduling.BadRequest, "source", "parameter source: is empty")
+		}
+		a.sources = append(a.sources, scheduling.SourceID(one))
+	}
+	return nil
+}
+
+// within is the part of a list that is of the sources asked for.
+func (a listAsked) within(list booking.List) booking.List {
+	if len(a.sources) == 0 {
+		return list
+	}
+	list.Views = slices.DeleteFunc(list.Views, func(v booking.View) bool { return !slices.Contains(a.sources, v.Entry.Source) })
+	list.Unreached = slices.DeleteFunc(slices.Clone(list.Unreached), func(e *scheduling.Error) bool {
+		return !slices.Contains(a.sources, e.Source)
+	})
+	return list
 }
