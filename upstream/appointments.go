@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"slotgate/fhir"
@@ -20,6 +19,9 @@ import (
 func (c *Client) Read(ctx context.Context, native string, purpose scheduling.Purpose) (scheduling.Appointment, error) {
 	l, probe := laneFor(purpose)
 	_, now, err := c.readDocument(ctx, native, l, probe)
+	if err == nil && purpose == scheduling.ForSettle {
+		c.finish(ctx, now, now.Identifiers)
+	}
 	return now, err
 }
 
@@ -56,6 +58,17 @@ func (c *Client) SlotStates(ctx context.Context, slots []string, purpose schedul
 //
 // Errors: see booking.EHR.
 func (c *Client) Find(ctx context.Context, call scheduling.FindCall) ([]scheduling.Appointment, error) {
+	found, err := c.find(ctx, call)
+	if call.Identifier == "" || call.Purpose != scheduling.ForBook && call.Purpose != scheduling.ForSettle {
+		return found, err
+	}
+	for _, a := range found {
+		c.finish(ctx, a, []string{call.Identifier})
+	}
+	return found, err
+}
+
+func (c *Client) find(ctx context.Context, call scheduling.FindCall) ([]scheduling.Appointment, error) {
 	l, probe := laneFor(call.Purpose)
 	byIdentifier, byPatient := c.searchWays(c.learn(ctx, l))
 	look := appointmentSearch{client: c, lane: l, probe: probe}
@@ -185,25 +198,9 @@ func (c *Client) judgeSearch(err error) error {
 	return c.judgeRead(err)
 }
 
-// onSlots finds the appointments that refer to the offer's slots, or are of its
-// day and practitioner or place.
-func (c *Client) onSlots(ctx context.Context, t *traits, offer scheduling.OfferRecord) ([]scheduling.Appointment, error) {
-	look := appointmentSearch{client: c, lane: laneBook, probe: true}
-	if searches(t.appt, "slot", c.source.Release == scheduling.R4) {
-		return look.all(ctx, url.Values{"slot": {"Slot/" + strings.Join(offer.SlotIDs(), ",Slot/")}})
-	}
-	query := url.Values{"date": {"ge" + c.searchTime(offer.Start(), -1), "lt" + c.searchTime(offer.End(), 1)}}
-	for _, kind := range []scheduling.Kind{scheduling.KindPractitioner, scheduling.KindLocation} {
-		if actor, ok := offer.Actor(kind); ok && actor.ID != "" {
-			query.Set(strings.ToLower(string(kind)), string(kind)+"/"+actor.ID)
-			return look.all(ctx, query)
-		}
-	}
-	return nil, c.cannot()
-}
-
 // Ours gives every appointment from now on that carries our identifier system,
-// and each slot that is held under our mark, as a pending one without an id.
+// and each slot that is held under our mark, as a pending one without an id. A
+// slot under our mark on which an appointment stands is no hold.
 //
 // Errors: see booking.EHR; not-supported where neither can be searched.
 func (c *Client) Ours(ctx context.Context) ([]scheduling.Appointment, error) {
@@ -224,7 +221,9 @@ func (c *Client) Ours(ctx context.Context) ([]scheduling.Appointment, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, held...)
+		if out, err = look.sort(ctx, t, held, out); err != nil {
+			return nil, err
+		}
 	}
 	if !byIdentifier && !bySlot {
 		return nil, c.cannot()

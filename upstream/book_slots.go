@@ -155,7 +155,7 @@ func (c *Client) rivals(ctx context.Context, t *traits, offer scheduling.OfferRe
 	if lag := c.opts.Booking.Lag.Std(); lag > 0 && !sleep(ctx, lag) {
 		return nil, ctx.Err() //nolint:wrapcheck // not looked at
 	}
-	found, err := c.onSlots(ctx, t, offer)
+	found, err := appointmentSearch{client: c, lane: laneBook, probe: true}.onSlots(ctx, t, offer)
 	if err != nil {
 		return nil, err
 	}

@@ -168,6 +168,14 @@ func (c *Client) releaseSlots(ctx context.Context, call scheduling.ReleaseCall) 
 			lost = true
 			continue
 		}
+		booked, err := c.isBooked(ctx, s)
+		if err != nil {
+			return c.unsent(err)
+		}
+		if booked {
+			lost = true
+			continue
+		}
 		err = c.putSlot(ctx, s, change{kind: scheduling.CallRelease, lane: laneHold, probe: true, status: scheduling.SlotFree})
 		if err != nil {
 			return err
@@ -177,4 +185,17 @@ func (c *Client) releaseSlots(ctx context.Context, call scheduling.ReleaseCall) 
 		return c.notAHold()
 	}
 	return nil
+}
+
+// isBooked tells whether a slot under our mark is booked already: a booking that
+// was cut off left it as a hold does. Where nothing can be searched, it is a hold.
+func (c *Client) isBooked(ctx context.Context, s *slotNow) (bool, error) {
+	found, err := appointmentSearch{client: c, lane: laneHold, probe: true}.standing(ctx, c.learnt(), s.slot, s.marks)
+	if scheduling.CodeOf(err) == scheduling.NotSupported {
+		return false, nil
+	}
+	for _, a := range found {
+		c.finish(ctx, a, s.marks)
+	}
+	return len(found) > 0, err
 }
