@@ -74,6 +74,9 @@ func (c coverage) with(more stretch, keep scheduling.Day) coverage {
 	next := make(coverage, 0, len(c)+2)
 	to := more.days.To
 	more.days.From = max(more.days.From, keep)
+	if more.days.From >= to {
+		more.days.From = to // it confirms nothing; what has gone by falls away all the same
+	}
 	for _, s := range c {
 		if s.days.To <= keep {
 			continue
