@@ -21,11 +21,12 @@ func (d *Desk) Unsettled(ctx context.Context) ([]scheduling.Entry, error) {
 }
 
 // Decide ends what reading could not: a person looked at the EHR. The decision
-// is kept in the entry and logged. Where Native is given it is read back, and
-// must be what was asked for.
+// is kept in the entry and logged. What is decided to be booked is read back, and
+// must be what was asked for: it is Native, or else what was found before.
 //
-// Errors: unknown-id, bad-request without who and why, ErrState where nothing is
-// unresolved.
+// Errors: unknown-id, bad-request without who and why, missing-data where it is
+// booked and no native id is known, not-acceptable where the source shows
+// something else, ErrState where nothing is unresolved, those of the source.
 func (d *Desk) Decide(ctx context.Context, in Decision) error {
 	if in.By == "" || in.Reason == "" {
 		return scheduling.Refuse(scheduling.BadRequest, "reason", "who decides, and why, must be told")
@@ -41,20 +42,37 @@ func (d *Desk) Decide(ctx context.Context, in Decision) error {
 	if err != nil {
 		return err
 	}
-	a := scheduling.Appointment{ID: in.Native, Status: scheduling.ApptBooked}
-	if in.Booked && in.Native != "" {
+	var a scheduling.Appointment
+	var notProved []string
+	if in.Booked {
+		if in.Native = nativeToDecide(e, in); in.Native == "" {
+			return scheduling.Refuse(scheduling.MissingData, "native", "the id of the appointment at the source is needed")
+		}
 		var found bool
 		if a, found, err = d.readOne(ctx, in.Native, ehr, can, scheduling.ForSettle); err != nil {
 			return err
 		}
-		if v, _, _ := verify(e, a); !found || v != matches {
+		var v verdict
+		if v, notProved, _ = verify(e, a); !found || v != matches {
 			return scheduling.Refuse(scheduling.NotAcceptable, "native", "the source does not show this appointment as the one that was asked for")
 		}
 	}
-	return d.decided(ctx, e, in, a)
+	return d.decided(ctx, e, in, a, notProved)
 }
 
-func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a scheduling.Appointment) error {
+// nativeToDecide is the appointment that a decision is about.
+func nativeToDecide(e scheduling.Entry, in Decision) string {
+	switch {
+	case in.Native != "":
+		return in.Native
+	case e.Intent.Kind == scheduling.CallMove:
+		return e.Native
+	default:
+		return e.Doubt.Seen
+	}
+}
+
+func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a scheduling.Appointment, notProved []string) error {
 	intent := e.Intent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryDoubt || !sameCall(*e, intent) {
@@ -68,9 +86,7 @@ func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a s
 		}
 		e.State, e.Native, e.ETag = scheduling.EntryBooked, a.ID, a.ETag
 		e.Intent.Over, e.Doubt, e.Hold, e.Reason = true, nil, nil, "decided"
-		if a.ID == "" {
-			e.NotProved = []string{"patient", "start", "end", "practitioner", "location", "slot"}
-		}
+		e.NotProved = notProved
 		e.Seen, e.SeenAt = a.Status, d.now()
 		change.Wake = d.bookedWake(*e)
 		return true

@@ -75,6 +75,9 @@ func (d *Desk) look(ctx context.Context, e scheduling.Entry, ehr EHR, can schedu
 }
 
 func (d *Desk) readOne(ctx context.Context, native string, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Appointment, bool, error) {
+	if native == "" {
+		return scheduling.Appointment{}, false, noNative(can.Source)
+	}
 	rctx, cancel := d.readCtx(ctx, can)
 	defer cancel()
 	a, err := ehr.Read(rctx, native, purpose)

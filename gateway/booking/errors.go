@@ -38,6 +38,12 @@ func refuseExpired() error {
 	return scheduling.Refuse(scheduling.HoldExpired, "id", "the hold has run out")
 }
 
+// noNative: without the appointment's id at the source nothing can be asked. It
+// does not mean that there is none.
+func noNative(source scheduling.SourceID) error {
+	return scheduling.Blame(scheduling.SourceDown, source, nil, "the appointment's id at the source is not known")
+}
+
 // lost tells whether another one was faster in changing the entry.
 func lost(err error) bool { return errors.Is(err, scheduling.ErrStaleEntry) }
 

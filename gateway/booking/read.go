@@ -54,6 +54,9 @@ func (d *Desk) refresh(ctx context.Context, e scheduling.Entry) (scheduling.Entr
 	if err != nil {
 		return e, err
 	}
+	if e.Native == "" {
+		return e, noNative(e.Source)
+	}
 	rctx, cancel := context.WithTimeout(ctx, can.ReadTimeout)
 	a, err := ehr.Read(rctx, e.Native, scheduling.ForRead)
 	cancel()

@@ -144,7 +144,9 @@ type List struct {
 type Decision struct {
 	ID     string
 	Booked bool
-	Native string // the Appointment's id at the source, where Booked
+	// Native is the Appointment's id at the source, where Booked. It may be ""
+	// where reading has found the appointment already.
+	Native string
 	By     string
 	Reason string
 }
