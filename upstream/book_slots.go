@@ -216,12 +216,31 @@ func (c *Client) move(ctx context.Context, t *traits, call scheduling.BookCall) 
 		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), err)
 	}
 	c.occupy(ctx, slots, how.mark)
+	if err = c.proveMoved(ctx, d.id, call.Offer); err != nil {
+		return scheduling.Appointment{}, err
+	}
 	c.freeSlotsOf(ctx, slices.DeleteFunc(slices.Clone(before.Slots), func(id string) bool {
 		return slices.Contains(call.Offer.SlotIDs(), id)
 	}), before.Identifiers, true)
 	made := c.made(r)
 	made.ID = d.id
 	return made, nil
+}
+
+// proveMoved reads an appointment that was just moved: as long as it may stand
+// where it stood, its old slots are not to be sold.
+func (c *Client) proveMoved(ctx context.Context, native string, to scheduling.OfferRecord) error {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	_, now, err := c.readDocument(ctx, native, laneBook, true)
+	if err != nil {
+		return c.doubt(err)
+	}
+	asked, shown := slices.Sorted(slices.Values(to.SlotIDs())), slices.Sorted(slices.Values(now.Slots))
+	if !now.Start.Equal(to.Start()) || len(shown) > 0 && !slices.Equal(asked, shown) {
+		return c.doubt(errUnknownReply)
+	}
+	return nil
 }
 
 // moved is what a move changes of an Appointment.

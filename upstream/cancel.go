@@ -10,8 +10,8 @@ import (
 )
 
 // Cancel cancels the appointment; one that is cancelled already is a success.
-// At a slots source its slots are freed, where they are still its own; whether
-// that worked is for the caller to prove.
+// At a slots source its slots are freed, where they are still its own, once it is
+// read as cancelled; whether that worked is for the caller to prove.
 //
 // Errors: see booking.EHR.
 func (c *Client) Cancel(ctx context.Context, call scheduling.CancelCall) error {
@@ -36,11 +36,33 @@ func (c *Client) Cancel(ctx context.Context, call scheduling.CancelCall) error {
 	if err = c.writeCancel(ctx, t, d, now.Status, call.Reason); err != nil {
 		return err
 	}
+	if !c.keepsSlots() {
+		return nil
+	}
+	if err = c.proveVoid(ctx, call.Native); err != nil {
+		return err
+	}
 	c.afterCancel(ctx, call, now, true)
 	return nil
 }
 
-// withdraw cancels an appointment that this call has made.
+// proveVoid reads an appointment that was just cancelled. An answer may say so,
+// and the source still have it booked: then its slots are not to be sold.
+func (c *Client) proveVoid(ctx context.Context, native string) error {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	_, now, err := c.readDocument(ctx, native, laneBook, true)
+	switch {
+	case scheduling.CodeOf(err) == scheduling.UnknownID, err == nil && now.Status.Void():
+		return nil
+	case err != nil:
+		return c.doubt(err)
+	default:
+		return c.doubt(errUnknownReply)
+	}
+}
+
+// withdraw cancels an appointment that this call has made, and sees that it is.
 func (c *Client) withdraw(ctx context.Context, native string) error {
 	d, now, err := c.readDocument(ctx, native, laneBook, true)
 	switch {
@@ -49,7 +71,10 @@ func (c *Client) withdraw(ctx context.Context, native string) error {
 	case now.Status.Void():
 		return nil
 	}
-	return c.writeCancel(ctx, c.learnt(), d, now.Status, "")
+	if err = c.writeCancel(ctx, c.learnt(), d, now.Status, ""); err != nil {
+		return err
+	}
+	return c.proveVoid(ctx, native)
 }
 
 // writeCancel sends the cancellation, and believes no answer that shows the
@@ -104,7 +129,7 @@ func (c *Client) cancellation(t *traits, d *document, from scheduling.Appointmen
 // nobody else does. Those of one that was cancelled before are freed only under
 // its own mark: they may be the next patient's by now.
 func (c *Client) afterCancel(ctx context.Context, call scheduling.CancelCall, now scheduling.Appointment, first bool) {
-	if c.opts.Dialect != Slots || c.bookWay(c.learnt()) == BookPlain {
+	if !c.keepsSlots() {
 		return
 	}
 	slots := now.Slots
