@@ -17,7 +17,7 @@ func (d *Desk) Book(ctx context.Context, c Caller, req BookRequest) (View, error
 		return View{}, err
 	}
 	digest := digestOf("book", req.ID, req.Slots, req.Patients, req.Comment, req.Replaces, string(req.Reschedule))
-	return d.once(ctx, c, req.Key, req.ID, digest, func() (View, error) {
+	return d.once(ctx, c, toBook, req.Key, req.ID, digest, func() (View, error) {
 		req.heldHere = new(bool)
 		for range maxRaces {
 			v, again, err := d.tryBook(ctx, c, req)

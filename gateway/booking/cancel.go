@@ -13,7 +13,7 @@ import (
 // Errors: unknown-id, ErrState, ErrVersion, and those of the source.
 func (d *Desk) Cancel(ctx context.Context, c Caller, req CancelRequest) (View, error) {
 	req.Reason = reasonCode(req.Reason)
-	return d.once(ctx, c, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
+	return d.once(ctx, c, toCancel, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
 		for range maxRaces {
 			v, again, err := d.tryCancel(ctx, c, req)
 			if !again {

@@ -35,9 +35,18 @@ type refusal struct {
 	State   bool                `json:"state,omitempty"` // ErrState
 }
 
+// interaction is what a request under a key is for.
+type interaction string
+
+const (
+	toHold   interaction = "hold"
+	toBook   interaction = "book"
+	toCancel interaction = "cancel"
+)
+
 // once runs a request once per Idempotency-Key. Without a key nothing is
 // replayed: the state answers.
-func (d *Desk) once(ctx context.Context, c Caller, key, offer, digest string, run func() (View, error)) (View, error) {
+func (d *Desk) once(ctx context.Context, c Caller, what interaction, key, offer, digest string, run func() (View, error)) (View, error) {
 	if key == "" {
 		return run()
 	}
@@ -52,7 +61,10 @@ func (d *Desk) once(ctx context.Context, c Caller, key, offer, digest string, ru
 	case scheduling.KeyDone:
 		return decodeAnswer(rec.Answer)
 	case scheduling.KeyRunning:
-		return d.stillRunning(ctx, c, rec.Offer)
+		v, again, err := d.stillRunning(ctx, c, what, rec.Offer)
+		if !again {
+			return v, err
+		}
 	}
 	d.reach("key.begun")
 	v, err := run()
@@ -85,17 +97,49 @@ func (d *Desk) beginKey(ctx context.Context, c Caller, key, digest, offer string
 	}
 }
 
-// stillRunning answers the second request while the first runs.
-func (d *Desk) stillRunning(ctx context.Context, c Caller, offer string) (View, error) {
+// stillRunning answers the second request while the first runs, or after a crash
+// has left it: the state says what became of it. again: nothing did, and the
+// request may run afresh. Should the first be alive after all, one of the two
+// saves its intent, and the other gives the same answer.
+func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, offer string) (v View, again bool, err error) {
 	e, err := d.Books.Read(ctx, offer)
 	if err != nil || e.Principal != c.Principal {
-		return View{}, busy("")
+		return View{}, false, busy("")
 	}
+	if what == toCancel {
+		v, err = d.cancelRunning(e)
+		return v, false, err
+	}
+	v = d.view(e)
+	switch {
+	case v.InDoubt || e.State == scheduling.EntryBooked || e.State == scheduling.EntryCancelled:
+		return v, false, nil
+	case e.State == scheduling.EntryNotBooked:
+		return View{}, false, refuseUsed()
+	case what == toBook && (e.State == scheduling.EntryFree || e.State == scheduling.EntryHeld):
+		return View{}, true, nil
+	default:
+		return View{}, false, busy(e.Source)
+	}
+}
+
+// cancelRunning tells what became of a cancel: that the appointment is booked is
+// no success.
+func (d *Desk) cancelRunning(e scheduling.Entry) (View, error) {
 	v := d.view(e)
-	if !v.InDoubt && e.State != scheduling.EntryBooked && e.State != scheduling.EntryCancelled {
+	switch e.State {
+	case scheduling.EntryCancelled, scheduling.EntryNotBooked, scheduling.EntryReleasing, scheduling.EntryFree, scheduling.EntryCancelling:
+		return v, nil
+	}
+	switch {
+	case e.Wanted != nil:
+		v.InDoubt, v.RetryAfter = true, retryAfter(e, v.Now)
+		return v, nil
+	case e.State == scheduling.EntryBooked && e.Reason == cancelRefused:
+		return View{}, scheduling.Blame(scheduling.SourceRefused, e.Source, nil, "the source did not cancel the appointment")
+	default:
 		return View{}, busy(e.Source)
 	}
-	return v, nil
 }
 
 // endKey keeps what is final: 2xx, 409, 410, 422. What is in doubt stays

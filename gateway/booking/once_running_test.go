@@ -1,0 +1,115 @@
+package booking_test
+
+import (
+	"testing"
+	"time"
+
+	"slotgate/gateway/booking"
+	"slotgate/gateway/booking/bookingtest"
+	"slotgate/scheduling"
+)
+
+// inALease is less than a key stays with a request that has crashed.
+const inALease = 100 * time.Second
+
+// impatient is a world that settles soon, and where nobody waits for the first.
+func impatient(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, 1, func(can *scheduling.Abilities) { can.Settle = time.Second })
+	w.opts.WaitRunning = 20 * time.Millisecond
+	w.desk = w.newDesk(t, w.store, w.ehr)
+	return w
+}
+
+func TestARepeatedCancelThatCameToNothingIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fault bookingtest.Fault
+		code  scheduling.Code
+	}{{bookingtest.SaysOnly, scheduling.SourceRefused}, {bookingtest.LostAfter, ""}} {
+		w := impatient(t)
+		id, ann := w.offer(0), caller("ann")
+		must(w.desk.Book(t.Context(), ann, bookFor(id, "p1")))(t)
+		w.ehr.Fail(scheduling.CallCancel, c.fault)
+		req := booking.CancelRequest{ID: id, Key: "k1"}
+		v := must(w.desk.Cancel(t.Context(), ann, req))(t)
+		if c.code != "" {
+			if !v.InDoubt {
+				t.Fatalf("%+v", v)
+			}
+			if v = must(w.desk.Cancel(t.Context(), ann, req))(t); !v.InDoubt {
+				t.Fatalf("a repeat while it is in doubt: %+v", v)
+			}
+		}
+		w.settle(t, w.desk, inALease)
+		writes := w.ehr.Writes[scheduling.CallCancel]
+		v, err := w.desk.Cancel(t.Context(), ann, req)
+		wantCode(t, err, c.code)
+		if c.code == "" {
+			wantStatus(t, v, scheduling.ApptCancelled)
+		}
+		if w.ehr.Writes[scheduling.CallCancel] != writes {
+			t.Fatal("a repeat was sent")
+		}
+	}
+}
+
+func TestARepeatAfterACrashIsAnsweredAsSoonAsItIsSettled(t *testing.T) {
+	t.Parallel()
+	for half, code := range map[int64]scheduling.Code{0: scheduling.UsedID, 1: ""} { // killed before the EHR was asked, and after
+		w := impatient(t)
+		f := newFuse()
+		id, ann := w.offer(0), caller("ann")
+		req := bookFor(id, "p1")
+		req.Key = "k1"
+		f.left.Store(half)
+		if !dying(func() { _, _ = w.newDesk(t, w.store, mortalEHR{w.ehr, f}).Book(t.Context(), ann, req) }) {
+			t.Fatal("it lives")
+		}
+		w.settle(t, w.desk, inALease)
+		v, err := w.desk.Book(t.Context(), ann, req)
+		wantCode(t, err, code)
+		if code == "" {
+			wantStatus(t, v, scheduling.ApptBooked)
+		}
+		if w.ehr.Writes[scheduling.CallBook] > 1 {
+			t.Fatal("a repeat was sent")
+		}
+	}
+}
+
+func TestARepeatAfterACrashRunsAfreshWhereNothingCameOfTheFirst(t *testing.T) {
+	t.Parallel()
+	for _, hold := range []bool{false, true} {
+		seen := 0
+		for half := range int64(30) {
+			w := impatient(t)
+			f := newFuse()
+			id, ann := w.offer(0), caller("ann")
+			if hold {
+				must(w.desk.Hold(t.Context(), ann, booking.HoldRequest{Target: target(id)}))(t)
+			}
+			req := bookFor(id, "p1")
+			req.Key = "k1"
+			w.ehr.Fail(scheduling.CallBook, bookingtest.RefuseRules)
+			f.left.Store(half)
+			died := dying(func() { _, _ = w.newDesk(t, mortalStore{w.store, f}, w.ehr).Book(t.Context(), ann, req) })
+			e, err := w.store.Read(t.Context(), id)
+			if !died || err != nil || w.ehr.Writes[scheduling.CallBook] != 1 || e.State != scheduling.EntryFree && e.State != scheduling.EntryHeld {
+				continue
+			}
+			v, err := w.desk.Book(t.Context(), ann, req)
+			if is(err, scheduling.NotAcceptable) {
+				continue // its answer was kept
+			}
+			if err != nil {
+				t.Fatalf("killed at half call %d: %v", half, err)
+			}
+			wantStatus(t, v, scheduling.ApptBooked)
+			seen++
+		}
+		if seen == 0 {
+			t.Fatal("it was never killed where it should")
+		}
+	}
+}
