@@ -135,3 +135,25 @@ func TestLaw13WhatComesLateForAnotherPatientIsNotCancelled(t *testing.T) {
 		t.Fatal("nobody is told")
 	}
 }
+
+func TestLaw13ABookingTakesThePlaceOfItsOwnPatientsAppointmentOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	ann, old := caller("ann"), w.offer(0)
+	must(w.desk.Book(t.Context(), ann, bookFor(old, "p1")))(t)
+	req := bookFor(w.offer(1), "p2")
+	req.Replaces = old
+	for _, way := range []scheduling.RescheduleWay{"", scheduling.Move, scheduling.CancelFirst} {
+		req.Reschedule = way
+		_, err := w.desk.Book(t.Context(), ann, req)
+		wantCode(t, err, scheduling.NotAcceptable)
+	}
+	if len(w.standing(0)) != 1 || len(w.standing(1)) != 0 || w.ehr.Writes[scheduling.CallBook] != 1 || w.ehr.Writes[scheduling.CallCancel] != 0 {
+		t.Fatal("a refused request reached the EHR")
+	}
+	req.Reschedule, req.Patients = "", []string{"p2", "p1"}
+	must(w.desk.Book(t.Context(), ann, req))(t)
+	if len(w.standing(0)) != 0 || len(w.standing(1)) != 1 {
+		t.Fatal("one patient in common is enough")
+	}
+}

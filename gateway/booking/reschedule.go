@@ -38,6 +38,8 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 		return journey{}, &e
 	}
 	switch {
+	case !patientInCommon(old, f.entry.Source, patients):
+		return journey{}, scheduling.Refuse(scheduling.NotAcceptable, "cancelled-appt-id", "the appointment to be replaced is another patient's")
 	case old.State == scheduling.EntryCancelled && !old.Reserve, old.State == scheduling.EntryNotBooked:
 		return journey{}, nil
 	case old.State != scheduling.EntryBooked || !old.Status().MayBecome(scheduling.ApptCancelled):
@@ -55,6 +57,26 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 		way = scheduling.BookFirst
 	}
 	return journey{old: old, way: way}, nil
+}
+
+// patientInCommon tells whether both appointments are for one person. Two
+// sources' own ids say nothing about each other; ours do.
+func patientInCommon(old scheduling.Entry, source scheduling.SourceID, patients []scheduling.PatientRef) bool {
+	if len(old.Private.Patients) == 0 {
+		return true // what was restored may not say
+	}
+	known := true
+	for _, p := range patients {
+		for _, o := range old.Private.Patients {
+			if p.Asked == o.Asked || old.Source == source && p.Native == o.Native {
+				return true
+			}
+			if old.Source != source && !(scheduling.OwnPatientID(p.Asked) && scheduling.OwnPatientID(o.Asked)) {
+				known = false
+			}
+		}
+	}
+	return !known
 }
 
 // prepare does what must be done before the new one may be sent, and says so in
