@@ -104,6 +104,13 @@ func busy(source scheduling.SourceID) error {
 	return &scheduling.Error{Code: scheduling.Shedding, Who: scheduling.Gateway, Source: source, Message: "too much is going on about this appointment; try again", RetryAfter: time.Second}
 }
 
+// busyUntil is busy where it is known how long.
+func busyUntil(source scheduling.SourceID, wait time.Duration) error {
+	err := *scheduling.AsError(busy(source))
+	err.RetryAfter = wait
+	return &err
+}
+
 // sameCall tells whether the entry is still about this very call.
 func sameCall(e scheduling.Entry, intent *scheduling.Intent) bool {
 	return e.Intent != nil && e.Intent.Kind == intent.Kind && e.Intent.Attempt == intent.Attempt && e.Intent.SentAt.Equal(intent.SentAt)

@@ -52,6 +52,9 @@ func (d *Desk) tryHold(ctx context.Context, c Caller, req HoldRequest) (v View, 
 		return View{}, err == nil, err
 	case mine && state == scheduling.EntryHeld:
 		return d.renew(ctx, f.entry, ehr, can)
+	case mine && state == scheduling.EntryReleasing && f.entry.Reason == string(scheduling.InDoubt):
+		// The caller never had that hold: once it is gone there may be another.
+		return View{}, false, busyUntil(f.entry.Source, retryAfter(f.entry, d.now()))
 	case mine && state == scheduling.EntryReleasing:
 		return View{}, false, refuseExpired()
 	default:

@@ -236,3 +236,25 @@ func TestAHoldEndsByTheStoresClock(t *testing.T) {
 		t.Fatal("what has run out by the store's clock is still held")
 	}
 }
+
+func TestAHoldAskedForWhileALostOneIsReleasedIsToBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []bookingtest.Fault{bookingtest.LostBefore, bookingtest.LateCommit} {
+		w := newWorld(t, 1)
+		id, ann := w.offer(0), caller("ann")
+		w.ehr.Fail(scheduling.CallHold, fault)
+		req := booking.HoldRequest{Target: target(id), Key: "k1"}
+		_, err := w.desk.Hold(t.Context(), ann, req)
+		wantCode(t, err, scheduling.SourceSlow)
+		_, err = w.desk.Hold(t.Context(), ann, req)
+		wantCode(t, err, scheduling.Shedding)
+		if scheduling.AsError(err).RetryAfter <= 0 {
+			t.Fatalf("no word of when: %v", err)
+		}
+		_, err = w.desk.Hold(t.Context(), caller("bob"), booking.HoldRequest{Target: target(id)})
+		wantCode(t, err, scheduling.SlotTaken)
+		w.settle(t, w.desk, time.Hour)
+		v := must(w.desk.Hold(t.Context(), ann, req))(t)
+		wantStatus(t, v, scheduling.ApptPending)
+	}
+}
