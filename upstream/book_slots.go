@@ -82,19 +82,52 @@ func (c *Client) bookInSteps(ctx context.Context, call scheduling.BookCall) (sch
 		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), err)
 	}
 	made := c.made(r)
-	if c.occupy(ctx, slots, how.mark) {
+	switch found := c.occupy(ctx, slots, how.mark); found {
+	case followed, contested:
+		return c.contest(ctx, call.Offer, made, found)
+	case overtaken:
+		return c.yield(ctx, made)
+	default:
 		return made, nil
 	}
-	return c.yield(ctx, made)
 }
 
-// occupy makes the slots busy once the appointment is there. False: another one
-// has taken a slot from under our mark.
-func (c *Client) occupy(ctx context.Context, slots []*slotNow, mark string) bool {
+// contest decides who has a slot that somebody else made busy: who came first.
+// As long as nobody can tell, it is in doubt, unless the slot bears our mark.
+func (c *Client) contest(ctx context.Context, offer scheduling.OfferRecord, made scheduling.Appointment, how outcome) (scheduling.Appointment, error) {
+	rivals, err := c.rivals(ctx, c.learnt(), offer)
+	switch {
+	case how == followed && (len(rivals) == 0 || made.ID == "") && (err == nil || scheduling.CodeOf(err) == scheduling.NotSupported):
+		return made, nil // the read-back judges
+	case err != nil:
+		return scheduling.Appointment{}, c.doubt(err)
+	case len(rivals) == 0 || made.ID == "":
+		return scheduling.Appointment{}, c.doubt(errUnknownReply)
+	case rivals[0].ID == made.ID && (len(rivals) == 1 || rivals[1].Updated.After(rivals[0].Updated)):
+		return made, nil
+	default:
+		return c.yield(ctx, made)
+	}
+}
+
+// outcome is what became of slots that were to be made busy.
+type outcome int
+
+const (
+	occupied  outcome = iota // they are ours, or stay busy-tentative under our mark
+	followed                 // one was made busy under our mark, by the source or by somebody
+	contested                // one was made busy, and is without our mark
+	overtaken                // another one of us has taken one
+)
+
+// occupy makes the slots busy once the appointment is there.
+func (c *Client) occupy(ctx context.Context, slots []*slotNow, mark string) outcome {
 	ctx, cancel := c.afterwards(ctx)
 	defer cancel()
+	all := occupied
 	for _, s := range slots {
-		err := c.putSlot(ctx, s, change{kind: scheduling.CallBook, lane: laneBook, status: scheduling.SlotBusy, mark: mark})
+		busy := change{kind: scheduling.CallBook, lane: laneBook, status: scheduling.SlotBusy, mark: mark}
+		err := c.putSlot(ctx, s, busy)
 		if err == nil {
 			continue
 		}
@@ -102,13 +135,17 @@ func (c *Client) occupy(ctx context.Context, slots []*slotNow, mark string) bool
 		switch {
 		case readErr != nil:
 			c.log.Warn("a booked slot stays busy-tentative", "source", c.source.ID, "slot", s.id, "error", err)
-		case len(again.marks) > 0 && !again.marked(mark):
-			return false
 		case again.slot.Status == scheduling.SlotTentative && again.marked(mark):
-			_ = c.putSlot(ctx, again, change{kind: scheduling.CallBook, lane: laneBook, status: scheduling.SlotBusy, mark: mark})
+			_ = c.putSlot(ctx, again, busy)
+		case again.marked(mark):
+			all = max(all, followed)
+		case len(again.marks) > 0:
+			return overtaken
+		default:
+			all = max(all, contested)
 		}
 	}
-	return true
+	return all
 }
 
 // yield takes our appointment back: another one was first.
@@ -215,7 +252,10 @@ func (c *Client) move(ctx context.Context, t *traits, call scheduling.BookCall) 
 	case err != nil:
 		return scheduling.Appointment{}, c.afterUndo(c.unclaim(ctx, slots, how), err)
 	}
-	c.occupy(ctx, slots, how.mark)
+	if c.occupy(ctx, slots, how.mark) >= contested {
+		// To take it back could lose the patient both times: a person must look.
+		return scheduling.Appointment{}, c.doubt(errUnknownReply)
+	}
 	if err = c.proveMoved(ctx, d.id, call.Offer); err != nil {
 		return scheduling.Appointment{}, err
 	}
