@@ -202,21 +202,16 @@ func (c *Client) judgeSearch(err error) error {
 // and each slot that is held under our mark, as a pending one without an id. A
 // slot under our mark on which an appointment stands is no hold.
 //
-// Errors: see booking.EHR; not-supported where neither can be searched.
+// Errors: see booking.EHR; not-supported where our identifier cannot be searched:
+// then there may be others than those that are given with it.
 func (c *Client) Ours(ctx context.Context) ([]scheduling.Appointment, error) {
 	t := c.learn(ctx, laneRead)
-	byIdentifier, _ := c.searchWays(t)
 	look := appointmentSearch{client: c, lane: laneRead, probe: true}
-	var out []scheduling.Appointment
-	if byIdentifier {
-		found, err := look.all(ctx, url.Values{"identifier": {IdentifierSystem + "|"}, "date": {"ge" + c.searchTime(c.now(), -1)}})
-		if err != nil {
-			return nil, err
-		}
-		out = slices.DeleteFunc(found, func(a scheduling.Appointment) bool { return len(a.Identifiers) == 0 })
+	out, unsearched := look.identified(ctx, t)
+	if unsearched != nil && scheduling.CodeOf(unsearched) != scheduling.NotSupported {
+		return nil, unsearched
 	}
-	bySlot := c.opts.Dialect == Slots && c.bookWay(t) != BookPlain
-	if bySlot {
+	if c.keepsSlots() {
 		held, err := look.heldSlots(ctx)
 		if err != nil {
 			return nil, err
@@ -225,10 +220,27 @@ func (c *Client) Ours(ctx context.Context) ([]scheduling.Appointment, error) {
 			return nil, err
 		}
 	}
-	if !byIdentifier && !bySlot {
+	return out, unsearched
+}
+
+// identified gives every appointment from now on that carries our identifier
+// system. A source that does not tell of the parameter is asked as well, and
+// believed if all that it gives is ours: one that ignored it would give others.
+func (s appointmentSearch) identified(ctx context.Context, t *traits) ([]scheduling.Appointment, error) {
+	c := s.client
+	told, _ := c.searchWays(t)
+	if !told && (c.opts.Quirks.Search != auto || !can(t.appt, "search-type", true)) {
 		return nil, c.cannot()
 	}
-	return out, nil
+	found, err := s.all(ctx, url.Values{"identifier": {IdentifierSystem + "|"}, "date": {"ge" + c.searchTime(c.now(), -1)}})
+	notOurs := func(a scheduling.Appointment) bool { return len(a.Identifiers) == 0 }
+	switch code := scheduling.CodeOf(err); {
+	case told && err != nil, code != "" && code != scheduling.SourceNonsense:
+		return nil, err
+	case code != "" || !told && slices.ContainsFunc(found, notOurs):
+		return nil, c.cannot() // not whole, or not what was asked for
+	}
+	return slices.DeleteFunc(found, notOurs), nil
 }
 
 // heldSlots are the busy-tentative slots that carry our mark.
