@@ -84,11 +84,16 @@ func (m *mini) restart(context.Context) error {
 	defer m.mu.Unlock()
 	m.halt()
 	m.server.FlushAll()
-	if err := m.server.StartAddr(m.addr); err != nil {
-		return err
+	// The port may be held for a moment longer by connections that are ending.
+	var err error
+	for range 60 {
+		if err = m.server.StartAddr(m.addr); err == nil {
+			m.down = false
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	m.down = false
-	return nil
+	return err
 }
 
 func (m *mini) close() error {

@@ -78,18 +78,14 @@ func benchBooker(b *testing.B, base, redis string, prefetch bool) *node {
 	o.Limits.Rate, o.Limits.Concurrency = 10_000, 16
 	o.Prefetch.Cron, o.Prefetch.Horizon = "@every 1m", config.Duration(30*24*time.Hour)
 	o.SetDefaults()
-	f := &file{Sources: []upstream.Options{o}, Auth: auth.Demo()}
+	f := newFile()
+	f.Sources, f.Auth = []upstream.Options{o}, auth.Demo()
 	secret := config.NewSecret(base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	f.Vault.Keys = []vault.Key{{ID: "k", Key: secret}}
 	f.Auth.Callers[0].Trusted, f.Auth.Callers[0].HoldsUnnamed = f.ids(), 100_000
-	f.Booking.SetDefaults()
 	f.Booking.Secret = secret
-	f.Gateway.SetDefaults()
-	f.Gateway.Limits.SetDefaults()
-	f.Admin.SetDefaults()
 	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	f.Redis.URL = redis
-	f.Redis.SetDefaults()
 	n, err := startNode(b.Context(), f, role{gateway: true, prefetch: prefetch}, newLogger(io.Discard))
 	if err != nil {
 		b.Fatal(err)

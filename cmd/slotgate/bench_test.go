@@ -163,6 +163,9 @@ func benchForeign(b *testing.B, count int) string {
 		b.Fatal(err)
 	}
 	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b.Fatalf("the foreign server took no slots: %s", res.Status)
+	}
 	return base
 }
 
