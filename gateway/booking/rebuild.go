@@ -24,8 +24,9 @@ func (d *Desk) rebuild(ctx context.Context, source scheduling.SourceID) error {
 		list, err = ehr.Ours(ctx)
 		switch {
 		case is(err, scheduling.NotSupported):
+			// What was found by its slots alone is in the list all the same.
 			d.Log.WarnContext(ctx, "the store has no books of this source, and its appointments cannot be searched for ours: "+
-				"bookings made through us before, if there were any, are not known any more", "source", string(source))
+				"bookings made through us before, if there were any others, are not known any more", "source", string(source))
 		case err != nil:
 			return err
 		}
