@@ -136,7 +136,7 @@ func (d *Desk) cancelRunning(e scheduling.Entry) (View, error) {
 		v.InDoubt, v.RetryAfter = true, retryAfter(e, v.Now)
 		return v, nil
 	case e.State == scheduling.EntryBooked && e.Reason == cancelRefused:
-		return View{}, scheduling.Blame(scheduling.SourceRefused, e.Source, nil, "the source did not cancel the appointment")
+		return View{}, refuseState("the source did not cancel the appointment; it is still booked")
 	default:
 		return View{}, busy(e.Source)
 	}

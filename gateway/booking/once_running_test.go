@@ -26,7 +26,7 @@ func TestARepeatedCancelThatCameToNothingIsNoSuccess(t *testing.T) {
 	for _, c := range []struct {
 		fault bookingtest.Fault
 		code  scheduling.Code
-	}{{bookingtest.SaysOnly, scheduling.SourceRefused}, {bookingtest.LostAfter, ""}} {
+	}{{bookingtest.SaysOnly, scheduling.NotAcceptable}, {bookingtest.LostAfter, ""}} {
 		w := impatient(t)
 		id, ann := w.offer(0), caller("ann")
 		must(w.desk.Book(t.Context(), ann, bookFor(id, "p1")))(t)
