@@ -22,7 +22,7 @@ func TestLaw5WhatWasSentAndNotAnsweredIsInDoubt(t *testing.T) {
 	for name, at := range writtenTo {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := worldOf(t, at.dialect, at.release, nil, func(o *Options) { hasty(o); o.Booking.CallTimeout = config.Duration(150 * time.Millisecond) })
+			w := worldOf(t, at.dialect, at.release, nil, func(o *Options) { hasty(o); o.Booking.CallTimeout = config.Duration(300 * time.Millisecond) })
 			for fault, f := range map[string]ehrsim.Fault{
 				"lost":                  {Kind: ehrsim.FaultLost},
 				"lost by time":          {Kind: ehrsim.FaultLost, Hang: true},

@@ -151,8 +151,8 @@ type EHR interface {
 	SlotStates(ctx context.Context, slots []string, purpose scheduling.Purpose) ([]scheduling.SlotState, error)
 	// Ours gives every appointment from now on that carries our identifier
 	// system, and each slot that carries our mark as a pending one without an id
-	// (Slots, Identifiers, ETag), to rebuild lost books. not-supported where
-	// neither can be searched.
+	// (Slots, Identifiers, ETag), to rebuild lost books. not-supported where not
+	// both can be searched; it comes with a list of what was found all the same.
 	Ours(ctx context.Context) ([]scheduling.Appointment, error)
 }
 
