@@ -17,7 +17,8 @@ type Feed interface {
 }
 
 // Sink takes what a Feed brings. Calls for one source come one after another.
-type Sink interface {
+// It is an alias, so that a Feed need not know this package.
+type Sink = interface {
 	Load(source scheduling.SourceID, snapshot scheduling.Snapshot)
 	Apply(source scheduling.SourceID, change scheduling.Change)
 }

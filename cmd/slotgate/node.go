@@ -23,9 +23,9 @@ import (
 )
 
 // Once the end was asked for, requests under way have stopTime, and what is left
-// closeTime: ten seconds in all.
+// of a shift and then of the node closeTime each: ten seconds in all.
 const (
-	stopTime  = 7 * time.Second
+	stopTime  = 6 * time.Second
 	closeTime = 2 * time.Second
 )
 
@@ -81,7 +81,7 @@ func startNode(ctx context.Context, f *file, r role, log *slog.Logger) (*node, e
 		return nil, err
 	}
 	n.running.Go(func() {
-		if err := n.replica.Run(n.life, feed{n.store}); err != nil {
+		if err := n.replica.Run(n.life, n.store); err != nil {
 			n.broken <- err
 		}
 	})
@@ -193,11 +193,4 @@ func (n *node) close() {
 	if err := errors.Join(errs...); err != nil {
 		n.log.Warn("closing", "error", err)
 	}
-}
-
-// feed is the store as the replica follows it.
-type feed struct{ store *cache.Store }
-
-func (f feed) Follow(ctx context.Context, sources []scheduling.SourceID, sink replica.Sink) error {
-	return f.store.Follow(ctx, sources, sink)
 }
