@@ -52,7 +52,7 @@ func (s *stack) judged(next sender) sender {
 			return nil, err // timed knows whose the fault is
 		}
 		if err = judgeStatus(s.source, a, s.now()); err != nil {
-			return a, err
+			return a, judgeUser(ctx, s.source, err)
 		}
 		if c.read == nil {
 			return a, nil
@@ -96,6 +96,11 @@ func (s *stack) loggedIn(next sender) sender {
 		return a, bearer, err
 	}
 	return func(ctx context.Context, c *call) (*answer, error) {
+		if user, ok := userOf(ctx); ok {
+			with := *c
+			with.bearer = user.Reveal()
+			return next(ctx, &with)
+		}
 		a, bearer, err := try(ctx, c)
 		if refusedAs(err, http.StatusUnauthorized) && s.login.Refused(bearer) {
 			a, _, err = try(ctx, c)
@@ -149,7 +154,8 @@ func (s *stack) budgeted(next sender) sender {
 		}
 		defer s.budget.leave(c.lane)
 		a, err := next(ctx, c)
-		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 {
+		_, user := userOf(ctx) // who asks too much alone slows nobody else down
+		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 && !user {
 			s.budget.pause(s.now().Add(wait.RetryAfter))
 		}
 		return a, err
