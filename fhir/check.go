@@ -145,6 +145,9 @@ func (c *checker) byType(res model.Resource) {
 		c.code("status", r.Status, "active", "suspended", "inactive")
 	case *model.Practitioner:
 		c.code("gender", r.Gender, "male", "female", "other", "unknown")
+	case *model.RelatedPerson:
+		c.need("patient", named(r.Patient))
+		c.code("gender", r.Gender, "male", "female", "other", "unknown")
 	case *model.Patient:
 		c.code("gender", r.Gender, "male", "female", "other", "unknown")
 	}

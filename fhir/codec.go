@@ -18,10 +18,13 @@ var errNoType = errors.New("fhir: a resource without a resourceType")
 // model.Resource where FHIR allows any resource, and only here is it known
 // which version's types those are.
 type codec struct {
-	open  func(resourceType string) (into any, done func() model.Resource)
-	wire  func(model.Resource) any
-	read  json.Options
-	write json.Options
+	open func(resourceType string) (into any, done func() model.Resource)
+	wire func(model.Resource) any
+	// inside and outside rename the code systems of a resource as a whole, for
+	// those types whose systems moved; nil where nothing moves.
+	inside, outside func(jsontext.Value) (jsontext.Value, error)
+	read            json.Options
+	write           json.Options
 }
 
 func newCodec(rel scheduling.Release) *codec {
@@ -29,6 +32,7 @@ func newCodec(rel scheduling.Release) *codec {
 	marshal := json.MarshalToFunc(c.marshal)
 	if rel == scheduling.STU3 {
 		c.open, c.wire = stu3.Open, stu3.Wire
+		c.inside, c.outside = stu3.SystemsIn, stu3.SystemsOut
 		marshal = json.JoinMarshalers(marshal, stu3.Canonicals())
 	}
 	c.read = json.JoinOptions(
@@ -49,6 +53,12 @@ func (c *codec) decode(raw jsontext.Value) (model.Resource, error) {
 	into, done := c.open(kind)
 	if into == nil {
 		return c.raw(kind, raw)
+	}
+	if c.inside != nil && stu3.Moved(kind) {
+		var err error
+		if raw, err = c.inside(raw); err != nil {
+			return nil, err
+		}
 	}
 	if err := json.Unmarshal(raw, into, c.read); err != nil {
 		return nil, err
@@ -79,10 +89,21 @@ func (c *codec) unmarshal(dec *jsontext.Decoder, into *model.Resource) error {
 
 // marshal writes a resource within another one, and the outermost.
 func (c *codec) marshal(enc *jsontext.Encoder, res model.Resource) error {
-	return json.MarshalEncode(enc, c.wire(res))
+	if c.outside == nil || res == nil || !stu3.Moved(res.ResourceType()) {
+		return json.MarshalEncode(enc, c.wire(res))
+	}
+	data, err := c.encode(res)
+	if err != nil {
+		return err
+	}
+	return enc.WriteValue(data)
 }
 
 // encode writes a resource as JSON, its type first.
 func (c *codec) encode(res model.Resource) ([]byte, error) {
-	return json.Marshal(c.wire(res), c.write)
+	data, err := json.Marshal(c.wire(res), c.write)
+	if err != nil || c.outside == nil || !stu3.Moved(res.ResourceType()) {
+		return data, err
+	}
+	return c.outside(data)
 }

@@ -49,6 +49,10 @@ func TestTheGuidesPatientsGoThroughUnchanged(t *testing.T) {
 			t.Errorf("%s: read as %#v", name, r.Names)
 		}
 		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+			if rel == scheduling.R4 {
+				want = generic(t, []byte(strings.Replace(string(data), "http://hl7.org/fhir/v2/0203", "http://terminology.hl7.org/CodeSystem/v2-0203", 1)))
+				delete(want, "id")
+			}
 			for _, format := range []fhir.Format{fhir.JSON, fhir.XML} {
 				patient, err := fhir.PatientToRegister(r, "ours-1")
 				if err != nil {

@@ -43,6 +43,26 @@ func TestOneRecordIsWrittenAsEachVersionHasIt(t *testing.T) {
 			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"grouping":{"group":"g","groupDisplay":"G","subPlan":"sp","class":"c"}}`,
 			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"class":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"group"}]},"value":"g","name":"G"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"subplan"}]},"value":"sp"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"class"}]},"value":"c"}]}`,
 		},
+		"the sequence, dependent, order and network of a coverage": {
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"dependent":"01","order":2,"network":"n","sequence":"9"}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"dependent":"01","order":2,"network":"n","class":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"sequence"}]},"value":"9"}]}`,
+		},
+		"classes that STU3 has no room for": {
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"extension":[{"url":"urn:x","valueCode":"y"},{"url":"http://hl7.org/fhir/4.0/StructureDefinition/extension-Coverage.class","extension":[{"url":"type","valueCodeableConcept":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"rxbin"}]}},{"url":"value","valueString":"610"}]},{"url":"http://hl7.org/fhir/4.0/StructureDefinition/extension-Coverage.class","extension":[{"url":"type","valueCodeableConcept":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"plan"}]}},{"url":"value","valueString":"b"}]}],"grouping":{"plan":"a"}}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"extension":[{"url":"urn:x","valueCode":"y"}],"class":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"plan"}]},"value":"a"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"rxbin"}]},"value":"610"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"plan"}]},"value":"b"}]}`,
+		},
+		"the code systems of a coverage": {
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"identifier":[{"type":{"coding":[{"system":"http://hl7.org/fhir/v2/0203","code":"MB"}]},"system":"http://hl7.org/fhir/v2/0203","value":"1"}],"type":{"coding":[{"system":"http://hl7.org/fhir/v3/ActCode","code":"HIP"},{"system":"http://hl7.org/fhir/coverage-selfpay","code":"pay"},{"system":"urn:own","code":"x"}]},"relationship":{"coding":[{"system":"http://hl7.org/fhir/policyholder-relationship","code":"injured"}]}}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"MB"}]},"system":"http://terminology.hl7.org/CodeSystem/v2-0203","value":"1"}],"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"HIP"},{"system":"http://terminology.hl7.org/CodeSystem/coverage-selfpay","code":"pay"},{"system":"urn:own","code":"x"}]},"relationship":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/subscriber-relationship","code":"injured"}]}}`,
+		},
+		"the code systems of a patient, where nothing has a field too": {
+			`{"resourceType":"Patient","contact":[{"relationship":[{"coding":[{"system":"http://hl7.org/fhir/v2/0131","code":"C"}]}]}],"maritalStatus":{"coding":[{"system":"http://hl7.org/fhir/v3/MaritalStatus","code":"M"}]},"contained":[{"resourceType":"Organization","type":[{"coding":[{"system":"http://hl7.org/fhir/organization-type","code":"pay"}]}]}],"multipleBirthInteger":2,"extension":[{"url":"system","valueDecimal":1.10}]}`,
+			`{"resourceType":"Patient","contact":[{"relationship":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0131","code":"C"}]}]}],"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M"}]},"contained":[{"resourceType":"Organization","type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/organization-type","code":"pay"}]}]}],"multipleBirthInteger":2,"extension":[{"url":"system","valueDecimal":1.10}]}`,
+		},
+		"how somebody is related": {
+			`{"resourceType":"RelatedPerson","patient":{"reference":"Patient/1"},"relationship":{"coding":[{"system":"http://hl7.org/fhir/v3/RoleCode","code":"MTH"}]}}`,
+			`{"resourceType":"RelatedPerson","patient":{"reference":"Patient/1"},"relationship":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-RoleCode","code":"MTH"}]}]}`,
+		},
 		"whether an operation changes anything": {
 			`{"resourceType":"OperationDefinition","name":"F","status":"active","kind":"operation","idempotent":true,"code":"find","system":false,"type":true,"instance":false}`,
 			`{"resourceType":"OperationDefinition","name":"F","status":"active","kind":"operation","affectsState":false,"code":"find","system":false,"type":true,"instance":false}`,
@@ -102,10 +122,20 @@ func TestWhatOnlyOneVersionHasStaysInIt(t *testing.T) {
 			`{"resourceType":"Patient","gender":"male","animal":{"species":{"text":"dog"}},"odd":1}`,
 			`{"resourceType":"Patient","gender":"male","odd":1}`,
 		},
-		"the sequence of a coverage": {
-			scheduling.STU3,
-			`{"resourceType":"Coverage","status":"active","sequence":"1","beneficiary":{"display":"p"},"payor":[{"display":"i"}]}`,
+		"what the patient pays": {
+			scheduling.R4,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"subrogation":true,"costToBeneficiary":[{"type":{"text":"x"}}]}`,
 			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}]}`,
+		},
+		"the second relationship of a related person": {
+			scheduling.R4,
+			`{"resourceType":"RelatedPerson","patient":{"display":"p"},"relationship":[{"text":"mother"},{"text":"guardian"}],"communication":[{"preferred":true}]}`,
+			`{"resourceType":"RelatedPerson","patient":{"display":"p"},"relationship":{"text":"mother"}}`,
+		},
+		"a class with a name alone": {
+			scheduling.STU3,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"grouping":{"planDisplay":"Gold"}}`,
+			`{"resourceType":"Coverage","status":"active","beneficiary":{"display":"p"},"payor":[{"display":"i"}],"class":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/coverage-class","code":"plan"}]},"value":"Gold","name":"Gold"}]}`,
 		},
 	} {
 		res, err := fhir.Read(c.from, fhir.JSON, []byte(c.text))

@@ -28,6 +28,8 @@ func New(resourceType string) Resource {
 		return new(HealthcareService)
 	case "Patient":
 		return new(Patient)
+	case "RelatedPerson":
+		return new(RelatedPerson)
 	case "Coverage":
 		return new(Coverage)
 	case "Subscription":

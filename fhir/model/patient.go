@@ -18,7 +18,8 @@ type Patient struct {
 // ResourceType is "Patient".
 func (*Patient) ResourceType() string { return "Patient" }
 
-// Coverage is a patient's insurance. STU3's grouping becomes Class and back.
+// Coverage is a patient's insurance. STU3's grouping and sequence become Class
+// and back.
 type Coverage struct {
 	Base
 	Identifier   []Identifier     `json:"identifier,omitempty"`
@@ -35,10 +36,17 @@ type Coverage struct {
 	Class        []CoverageClass  `json:"class,omitempty"`
 	Order        *int             `json:"order,omitempty"`
 	Network      string           `json:"network,omitempty"`
+
+	// Implied: Status or Beneficiary, as named here, did not come with it. R4
+	// requires them, and STU3 is written without.
+	Implied Implied `json:"-"`
 }
 
 // ResourceType is "Coverage".
 func (*Coverage) ResourceType() string { return "Coverage" }
+
+// Implied is what of a Coverage was filled in.
+type Implied struct{ Status, Beneficiary bool }
 
 // CoverageClass is one group, plan or class of a coverage (R4).
 type CoverageClass struct {

@@ -48,6 +48,8 @@ func plainRest(res Resource) any {
 		return typed(res, r)
 	case *Patient:
 		return typed(res, r)
+	case *RelatedPerson:
+		return typed(res, r)
 	case *Coverage:
 		return typed(res, r)
 	case *Subscription:

@@ -1,11 +1,6 @@
 package r4
 
-import (
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
-	"slotgate/fhir/model"
-)
+import "slotgate/fhir/model"
 
 // Wire is the resource as R4 writes it, ready for a JSON encoder that knows
 // how to write a model.Resource.
@@ -13,11 +8,12 @@ func Wire(res model.Resource) any {
 	switch r := res.(type) {
 	case *model.Patient:
 		out := *r
-		out.X = without(r.X, "animal")
+		out.X = model.Without(r.X, "animal")
 		return model.Plain(&out)
 	case *model.Coverage:
 		out := *r
-		out.X = without(r.X, "sequence", "grouping")
+		out.X = model.Without(r.X, "sequence", "grouping")
+		out.Class = classes(r.Class)
 		return model.Plain(&out)
 	case *model.CapabilityStatement:
 		out := *r
@@ -27,32 +23,27 @@ func Wire(res model.Resource) any {
 	return model.Plain(res)
 }
 
+// classes gives each class the value that R4 requires: where STU3 told the name
+// alone, that is what it is known by.
+func classes(list []model.CoverageClass) []model.CoverageClass {
+	for i := range list {
+		if list[i].Value != "" || list[i].Name == "" {
+			continue
+		}
+		out := append([]model.CoverageClass(nil), list...)
+		for j := i; j < len(out); j++ {
+			if out[j].Value == "" {
+				out[j].Value = out[j].Name
+			}
+		}
+		return out
+	}
+	return list
+}
+
 // Open gives the value to decode a resource of a type into, and what makes the
 // union of it. into is nil for a type without fields.
 func Open(resourceType string) (into any, done func() model.Resource) {
 	res, into := model.Open(resourceType)
 	return into, func() model.Resource { return res }
-}
-
-// without gives the unknown elements but for those that R4 does not have.
-func without(unknown jsontext.Value, names ...string) jsontext.Value {
-	if len(unknown) == 0 {
-		return nil
-	}
-	var all map[string]jsontext.Value
-	if json.Unmarshal(unknown, &all) != nil {
-		return unknown
-	}
-	for _, name := range names {
-		delete(all, name)
-		delete(all, "_"+name)
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	rest, err := json.Marshal(all, json.Deterministic(true))
-	if err != nil {
-		return unknown
-	}
-	return rest
 }

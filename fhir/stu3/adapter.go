@@ -32,6 +32,8 @@ func Wire(res model.Resource) any {
 		return &service{"HealthcareService", single(r.Category), &out}
 	case *model.Coverage:
 		return coverageOut(r)
+	case *model.RelatedPerson:
+		return relatedOut(r)
 	case *model.OperationDefinition:
 		return operationOut(r)
 	}
@@ -109,6 +111,12 @@ func openRest(resourceType string) (into any, done func() model.Resource) {
 	case "Coverage":
 		w := &coverage{Body: new(model.Coverage)}
 		return w, func() model.Resource { return coverageIn(w) }
+	case "RelatedPerson":
+		w := &related{Body: new(model.RelatedPerson)}
+		return w, func() model.Resource {
+			w.Body.Relationship = model.Concepts(w.Relationship)
+			return finish(w.Body)
+		}
 	case "OperationDefinition":
 		w := &operation{Body: new(model.OperationDefinition)}
 		return w, func() model.Resource { return operationIn(w) }

@@ -52,7 +52,15 @@ type service struct {
 type coverage struct {
 	ResourceType string          `json:"resourceType"`
 	Grouping     *grouping       `json:"grouping,omitempty"`
+	Sequence     string          `json:"sequence,omitempty"`
 	Body         *model.Coverage `json:",embed"`
+}
+
+// related: http://hl7.org/fhir/STU3/relatedperson.html
+type related struct {
+	ResourceType string               `json:"resourceType"`
+	Relationship single               `json:"relationship,omitempty"` // 0..1
+	Body         *model.RelatedPerson `json:",embed"`
 }
 
 // grouping is STU3's fixed set of coverage classes.
