@@ -79,6 +79,7 @@ func newClient(opts Options, deps Deps, m *sourceMetrics) (*Client, error) {
 func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 	c.login, err = token.New(c.opts.Auth, token.Deps{
 		Base: c.source.Base, Transport: transport, Now: deps.Now, Timeout: c.opts.Limits.Timeout.Std(),
+		Store: deps.Tokens(c.source.ID), Logger: deps.Logger.With("source", c.source.ID), Count: c.metrics.login,
 	})
 	if err != nil {
 		return fmt.Errorf("upstream: auth: %w", err)

@@ -18,6 +18,7 @@ type metrics struct {
 	pages    *prometheus.CounterVec
 	retries  *prometheus.CounterVec
 	unusable *prometheus.CounterVec
+	logins   *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
 }
 
@@ -36,6 +37,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		pages:    counter("pages_total", "Pages of answers that were read.", "operation"),
 		retries:  counter("retries_total", "Calls that were repeated at once."),
 		unusable: counter("unusable_total", "Records of a source that cannot be used, by reason.", "reason"),
+		logins:   counter("logins_total", "Tokens that were got (granted, or shared by another node), and logins that failed (refused, down, nonsense).", "outcome"),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
 		}, []string{"source", "lane"}),
@@ -48,7 +50,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 		return nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.breaker} {
+	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.logins, m.breaker} {
 		errs = append(errs, reg.Register(c))
 	}
 	return errors.Join(errs...)
@@ -79,6 +81,8 @@ func (m *sourceMetrics) call(c *call, a *answer, err error, took time.Duration) 
 
 func (m *sourceMetrics) page(op string) { m.all.pages.WithLabelValues(m.source, op).Inc() }
 
+func (m *sourceMetrics) login(outcome string) { m.all.logins.WithLabelValues(m.source, outcome).Inc() }
+
 func (m *sourceMetrics) unusable(tally scheduling.Tally) {
 	for reason, n := range tally {
 		m.all.unusable.WithLabelValues(m.source, string(reason)).Add(float64(n))
@@ -102,5 +106,6 @@ func (m *sourceMetrics) forget() {
 	m.all.pages.DeletePartialMatch(only)
 	m.all.retries.DeletePartialMatch(only)
 	m.all.unusable.DeletePartialMatch(only)
+	m.all.logins.DeletePartialMatch(only)
 	m.all.breaker.DeletePartialMatch(only)
 }

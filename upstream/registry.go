@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"slotgate/scheduling"
+	"slotgate/upstream/token"
 )
 
 // Deps is what the clients need from outside. The zero value works.
@@ -22,6 +23,9 @@ type Deps struct {
 	Now func() time.Time
 	// Transport carries all requests; nil: one pool of connections per source.
 	Transport http.RoundTripper
+	// Tokens is where the nodes share their login at a source; nil, or giving
+	// nil: each node logs in by itself.
+	Tokens func(scheduling.SourceID) token.Store
 	// UserAgent is what the EHRs see of us; default: slotgate.
 	UserAgent string
 }
@@ -32,6 +36,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Tokens == nil {
+		d.Tokens = func(scheduling.SourceID) token.Store { return nil }
 	}
 	if d.UserAgent == "" {
 		d.UserAgent = "slotgate"

@@ -102,7 +102,7 @@ func (s *stack) loggedIn(next sender) sender {
 			return next(ctx, &with)
 		}
 		a, bearer, err := try(ctx, c)
-		if refusedAs(err, http.StatusUnauthorized) && s.login.Refused(bearer) {
+		if refusedAs(err, http.StatusUnauthorized) && s.login.Refused(ctx, bearer) {
 			a, _, err = try(ctx, c)
 		}
 		return a, err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,27 +14,76 @@ import (
 )
 
 // endpoint is a token endpoint, found once and kept: whoever could answer in
-// the source's place later must not be told our assertions.
+// the source's place later must not be told our assertions. Its origin is
+// pinned in the store, for the other nodes and for later.
 type endpoint struct {
 	client *http.Client
 	base   string
+	store  Store // nil: it is pinned in this process alone
+	log    *slog.Logger
 
-	mu  sync.Mutex
-	url string
+	mu     sync.Mutex
+	url    string
+	pinned bool // the store has it, or nobody needs to
+}
+
+func newEndpoint(configured string, deps Deps) *endpoint {
+	return &endpoint{
+		client: httpClient(deps), base: deps.Base, store: deps.Store, log: deps.Logger,
+		url: configured, pinned: configured != "",
+	}
 }
 
 func (e *endpoint) find(ctx context.Context) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.url != "" {
-		return e.url, nil
+	if e.url == "" {
+		found, err := e.discover(ctx)
+		if err != nil {
+			return "", err
+		}
+		e.url = found
 	}
-	found, err := e.discover(ctx)
-	if err != nil {
+	if err := e.pin(ctx); err != nil {
+		e.url = "" // it may have been for a moment only
 		return "", err
 	}
-	e.url = found
-	return found, nil
+	return e.url, nil
+}
+
+// pin compares the endpoint's origin with the one that was found first.
+func (e *endpoint) pin(ctx context.Context) error {
+	if e.pinned || e.store == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	found := originOf(e.url)
+	first, err := e.store.Pin(ctx, e.base, found)
+	switch {
+	case err != nil:
+		e.log.Warn("the token endpoint is not compared with that of before: the store does not answer", "error", err)
+		return nil
+	case first != found:
+		e.log.Error("discovery names a token endpoint at another address than before; it is not used. Write token_url if it has moved",
+			"pinned", first, "found", found)
+		return fmt.Errorf("%w: discovery names a token endpoint at another address than before", ErrNonsense)
+	}
+	e.pinned = true
+	return nil
+}
+
+// originOf is scheme, host and port (RFC 6454) of an address that was checked.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[scheme]
+	}
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // maxConfiguration is far above any smart-configuration document.

@@ -5,13 +5,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 )
 
 // secretGrant logs in with a client secret (RFC 6749, 4.4).
-func secretGrant(opts Options, client *http.Client) grant {
+func secretGrant(opts Options, deps Deps) grant {
+	client := httpClient(deps)
 	conf := clientcredentials.Config{
 		ClientID:     opts.ClientID,
 		ClientSecret: opts.ClientSecret.Reveal(),
@@ -22,7 +24,7 @@ func secretGrant(opts Options, client *http.Client) grant {
 	if opts.Style == Post {
 		conf.AuthStyle = oauth2.AuthStyleInParams
 	}
-	return func(ctx context.Context) (issued, error) { return retrieve(ctx, client, &conf) }
+	return func(ctx context.Context) (issued, error) { return retrieve(ctx, client, deps.Now, &conf) }
 }
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -35,17 +37,18 @@ func smartGrant(opts Options, deps Deps) (grant, error) {
 		return nil, err
 	}
 	client := httpClient(deps)
-	endpoint := &endpoint{client: client, base: deps.Base, url: opts.TokenURL}
+	endpoint := newEndpoint(opts.TokenURL, deps)
+	kid := key.public(opts.KeyID).ID
 	return func(ctx context.Context) (issued, error) {
 		address, err := endpoint.find(ctx)
 		if err != nil {
 			return issued{}, err
 		}
-		assertion, err := key.assertion(opts.ClientID, opts.KeyID, address, deps.Now())
+		assertion, err := key.assertion(opts.ClientID, kid, address, deps.Now())
 		if err != nil {
 			return issued{}, err
 		}
-		return retrieve(ctx, client, &clientcredentials.Config{
+		return retrieve(ctx, client, deps.Now, &clientcredentials.Config{
 			TokenURL:  address,
 			Scopes:    opts.Scopes,
 			AuthStyle: oauth2.AuthStyleInParams,
@@ -57,15 +60,19 @@ func smartGrant(opts Options, deps Deps) (grant, error) {
 	}, nil
 }
 
-func retrieve(ctx context.Context, client *http.Client, conf *clientcredentials.Config) (issued, error) {
+func retrieve(ctx context.Context, client *http.Client, now func() time.Time, conf *clientcredentials.Config) (issued, error) {
 	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	if err != nil {
-		return issued{}, judge(err)
+		return issued{}, judge(err, now())
 	}
 	if !strings.EqualFold(got.Type(), "Bearer") || !sendable(got.AccessToken) {
 		return issued{}, ErrNonsense
 	}
-	return issued{value: got.AccessToken, expires: got.Expiry}, nil
+	out := issued{value: got.AccessToken}
+	if !got.Expiry.IsZero() {
+		out.life = time.Until(got.Expiry)
+	}
+	return out, nil
 }
 
 // sendable tells whether a token may stand in a header (RFC 6750, 2.1).

@@ -76,8 +76,6 @@ func (k signingKey) assertion(clientID, kid, audience string, now time.Time) (st
 		IssuedAt:  jwt.NewNumericDate(now),
 		ID:        hex.EncodeToString(id),
 	})
-	if kid != "" {
-		token.Header["kid"] = kid
-	}
+	token.Header["kid"] = kid
 	return token.SignedString(k.key)
 }

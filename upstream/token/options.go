@@ -48,8 +48,14 @@ type Options struct {
 	// Key is our private key of kind smart_backend (or key_file): PEM, RSA of
 	// 2048 bits or more (RS384) or EC on P-384 (ES384).
 	Key config.Secret `yaml:"key"`
-	// KeyID is the key's name in our published key set.
+	// KeyID is the key's name in our published key set; default: its thumbprint
+	// (RFC 7638).
 	KeyID string `yaml:"kid"`
+	// NextKey is published beside Key and signs nothing (or next_key_file): the
+	// key that comes next, or the one before, while keys are changed.
+	NextKey config.Secret `yaml:"next_key"`
+	// NextKeyID is the name of NextKey.
+	NextKeyID string `yaml:"next_kid"`
 }
 
 // SetDefaults fills in what was not given.
@@ -86,7 +92,7 @@ func (o *Options) Validate() error {
 
 // nothingElse catches the credentials that would silently not be used.
 func (o *Options) nothingElse() error {
-	given := o.ClientID != "" || !o.Token.IsZero() || !o.ClientSecret.IsZero() || !o.Key.IsZero()
+	given := o.ClientID != "" || !o.Token.IsZero() || !o.ClientSecret.IsZero() || !o.Key.IsZero() || !o.NextKey.IsZero()
 	return need("kind", given, "credentials are given but kind is none; write bearer, client_secret or smart_backend")
 }
 
@@ -99,10 +105,8 @@ func (o *Options) validateSmart() error {
 	if err != nil {
 		return err
 	}
-	if _, err = parseKey(o.Key.Reveal()); err != nil {
-		return fmt.Errorf("key: %w", err)
-	}
-	return nil
+	_, err = PublicKeys(*o)
+	return err
 }
 
 func need(key string, wrong bool, what string) error {

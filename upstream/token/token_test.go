@@ -40,7 +40,7 @@ type endpointServer struct {
 	key    crypto.PublicKey
 }
 
-func newEndpoint(t *testing.T) *endpointServer {
+func newEndpointServer(t *testing.T) *endpointServer {
 	t.Helper()
 	e := &endpointServer{life: 300, seen: map[string]bool{}}
 	mux := http.NewServeMux()
@@ -139,7 +139,7 @@ func TestAnOpenSourceAndAFixedTokenAskNobody(t *testing.T) {
 	for want, o := range map[string]Options{"": {}, "abc": {Kind: Bearer, Token: config.NewSecret("abc")}} {
 		s := newSource(t, o, Deps{})
 		got, err := s.Token(t.Context())
-		if got != want || err != nil || s.Refused(got) {
+		if got != want || err != nil || s.Refused(t.Context(), got) {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestAnOpenSourceAndAFixedTokenAskNobody(t *testing.T) {
 func TestAClientSecretGoesWhereTheEndpointWantsIt(t *testing.T) {
 	t.Parallel()
 	for style, basic := range map[Style]string{"": "slotgate:s3cret", Basic: "slotgate:s3cret", Post: ":"} {
-		e := newEndpoint(t)
+		e := newEndpointServer(t)
 		s := newSource(t, Options{
 			Kind: ClientSecret, ClientID: "slotgate", ClientSecret: config.NewSecret("s3cret"), Style: style,
 			TokenURL: e.URL + "/token", Scopes: []string{"system/Slot.read", "system/Schedule.read"},
@@ -167,7 +167,7 @@ func TestAClientSecretGoesWhereTheEndpointWantsIt(t *testing.T) {
 func TestSmartBackendSignsWithBothAlgorithmsAndANewAssertionEachTime(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]crypto.Signer{"RS384": rsaKey(t, 2048), "ES384": ecKey(t, elliptic.P384())} {
-		e := newEndpoint(t)
+		e := newEndpointServer(t)
 		e.key, e.life = key.Public(), 20
 		var mu sync.Mutex
 		now := time.Now()
@@ -192,7 +192,7 @@ func TestSmartBackendSignsWithBothAlgorithmsAndANewAssertionEachTime(t *testing.
 
 func TestManyCallersAtOnceAskForOneToken(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t)
+	e := newEndpointServer(t)
 	s := newSource(t, secretOptions(e), Deps{})
 	var wg sync.WaitGroup
 	for range 200 {
@@ -214,7 +214,7 @@ func secretOptions(e *endpointServer) Options {
 
 func TestTheFirstCallerMayGoAwayTheOthersGetTheToken(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t)
+	e := newEndpointServer(t)
 	asked, goOn := make(chan struct{}), make(chan struct{})
 	e.answer = func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)
@@ -240,21 +240,28 @@ func TestTheFirstCallerMayGoAwayTheOthersGetTheToken(t *testing.T) {
 
 func TestARefusedTokenIsRenewedButNotWithEveryCall(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t)
+	e := newEndpointServer(t)
 	now := time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
 	e.life = 86400
 	s := newSource(t, secretOptions(e), Deps{Now: func() time.Time { return now }})
-	got, _ := s.Token(t.Context())
-	if s.Refused(got) {
-		t.Error("a token of this second is renewed: an EHR that refuses all would be asked with every call")
+	first, _ := s.Token(t.Context())
+	if !s.Refused(t.Context(), first) {
+		t.Error("the first refusal is not believed")
 	}
-	now = now.Add(time.Minute)
-	if !s.Refused(got) {
-		t.Error("an old token is not renewed")
+	second, _ := s.Token(t.Context())
+	if second != "t2" || !s.Refused(t.Context(), first) {
+		t.Errorf("then %q, and those who come late with the old one are not told", second)
 	}
-	next, _ := s.Token(t.Context())
-	if next != "t2" || !s.Refused(got) || s.Refused(next) {
-		t.Errorf("then %q", next)
+	now = now.Add(atMostEvery - time.Second)
+	if s.Refused(t.Context(), second) {
+		t.Error("an EHR that refuses all is asked for a token with every call")
+	}
+	if kept, _ := s.Token(t.Context()); kept != second || e.count() != 2 {
+		t.Errorf("%q after %d requests", kept, e.count())
+	}
+	now = now.Add(2 * time.Second)
+	if !s.Refused(t.Context(), second) {
+		t.Error("it is not renewed any more")
 	}
 }
 
@@ -282,11 +289,14 @@ func TestWhatGoesWrongAtTheEndpointIsToldWithoutItsWords(t *testing.T) {
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, ErrNonsense},
-		"an error in a 200": {body(200, `{"error":"invalid_client","error_description":"canary"}`), ErrNonsense},
+		"an error in a 200":         {body(200, `{"error":"invalid_client","error_description":"canary"}`), ErrRefused},
+		"an unknown error in a 200": {body(200, `{"error":"canary"}`), ErrNonsense},
+		"a huge answer":             {body(200, `{"token_type":"bearer","access_token":"`+strings.Repeat("x", 2<<20)+`"}`), ErrNonsense},
+		"a huge token":              {body(200, `{"token_type":"bearer","access_token":"`+strings.Repeat("x", 17<<10)+`"}`), ErrNonsense},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEndpoint(t)
+			e := newEndpointServer(t)
 			e.answer = tc.answer
 			_, err := newSource(t, secretOptions(e), Deps{}).Token(t.Context())
 			if !errors.Is(err, tc.want) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "s3cret") {
@@ -327,6 +337,7 @@ func TestLaw11TheTokenEndpointIsPinnedAtFirstGoodDiscovery(t *testing.T) {
 		if _, err := s.Token(t.Context()); !errors.Is(err, ErrNonsense) {
 			t.Errorf("%s: %v", bad, err)
 		}
+		now = now.Add(longRest)
 	}
 	document = `{"token_endpoint":"` + srv.URL + `/good"}`
 	if _, err := s.Token(t.Context()); err != nil {
