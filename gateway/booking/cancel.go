@@ -13,6 +13,9 @@ import (
 // Errors: unknown-id, ErrState, ErrVersion, and those of the source.
 func (d *Desk) Cancel(ctx context.Context, c Caller, req CancelRequest) (View, error) {
 	req.Reason = reasonCode(req.Reason)
+	if scheduling.IsElsewhereID(req.ID) {
+		return d.cancelElsewhere(ctx, c, req)
+	}
 	return d.once(ctx, c, toCancel, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
 		for range maxRaces {
 			v, again, err := d.tryCancel(ctx, c, req)

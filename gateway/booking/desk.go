@@ -21,9 +21,11 @@ type Deps struct {
 	EHRs     EHRs
 	Refetch  Refetch
 	Leases   Leases
-	Clock    Clock
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Elsewhere may be nil: what was not made through us is not shown.
+	Elsewhere Elsewhere
+	Clock     Clock
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 	// Secret keys our identifiers: 32 random bytes, the same in every gateway.
 	Secret []byte
 }
@@ -34,6 +36,7 @@ type Desk struct {
 	Deps
 	opts    Options
 	metrics *metrics
+	proofs  *proofs // what may be forgotten at any time
 }
 
 // New joins the desk's parts.
@@ -48,7 +51,7 @@ func New(deps Deps, opts Options) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Desk{Deps: deps, opts: opts, metrics: m}, nil
+	return &Desk{Deps: deps, opts: opts, metrics: m, proofs: &proofs{}}, nil
 }
 
 // maxRaces bounds how often one change is tried again because another one came

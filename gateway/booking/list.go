@@ -11,8 +11,9 @@ import (
 )
 
 // List gives the caller's appointments of a patient, from every source at once.
-// Only what was written through us by the same principal is shown (law 13). What
-// could not be reached in time is told, and shown as we knew it last.
+// Only what was written through us by the same principal is shown (law 13), and
+// to its user or a trusted caller what the source named has besides. What could
+// not be reached in time is told, and shown as we knew it last.
 //
 // Errors: missing-data without a patient, shedding.
 func (d *Desk) List(ctx context.Context, c Caller, req ListRequest) (List, error) {
@@ -22,8 +23,12 @@ func (d *Desk) List(ctx context.Context, c Caller, req ListRequest) (List, error
 	ctx, cancel := context.WithTimeout(ctx, d.opts.ListDeadline)
 	defer cancel()
 	sources := d.EHRs.Sources()
-	parts := make([]sourceList, len(sources))
+	if req.Source != "" {
+		sources = slices.DeleteFunc(slices.Clone(sources), func(s scheduling.SourceID) bool { return s != req.Source })
+	}
+	parts := make([]sourceList, len(sources)+1)
 	var wg sync.WaitGroup
+	wg.Go(func() { parts[len(sources)] = d.listElsewhere(ctx, c, req) })
 	for i, source := range sources {
 		wg.Go(func() { parts[i] = d.listSource(ctx, c, source, req) })
 	}

@@ -102,6 +102,9 @@ func (d *Desk) beginKey(ctx context.Context, c Caller, key, digest, offer string
 // request may run afresh. Should the first be alive after all, one of the two
 // saves its intent, and the other gives the same answer.
 func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, offer string) (v View, again bool, err error) {
+	if scheduling.IsElsewhereID(offer) {
+		return View{}, true, nil // its own intent says whether it was sent
+	}
 	e, err := d.Books.Read(ctx, offer)
 	if err != nil || e.Principal != c.Principal {
 		return View{}, false, busy("")

@@ -25,6 +25,7 @@ type Options struct {
 	ListDeadline time.Duration `yaml:"list_deadline"` // for all sources of a list together
 	Comment      int           `yaml:"max_comment"`   // bytes of a comment
 	Patients     int           `yaml:"max_patients"`  // patients of one appointment
+	Users        UserOptions   `yaml:"users"`
 
 	// Checkpoint, if set, is called at each named point of a journey, for tests
 	// that kill the process there: key.begun; hold.intent, hold.answered;
@@ -46,6 +47,7 @@ func (o *Options) SetDefaults() {
 		WaitRunning: 5 * time.Second, Recheck: 24 * time.Hour, Eve: 20 * time.Hour,
 		ListDeadline: 8 * time.Second, Comment: 4096, Patients: 20,
 	}
+	o.Users.SetDefaults()
 }
 
 // DefaultOptions are options with every default.
@@ -98,5 +100,5 @@ func (o Options) validateTimes() error {
 	if o.LookMax < o.LookEvery {
 		return errors.New("look_max: must not be less than look_every")
 	}
-	return nil
+	return o.Users.Validate()
 }

@@ -17,6 +17,9 @@ func (d *Desk) Read(ctx context.Context, c Caller, id string) (View, error) {
 	if !scheduling.ValidID(id) {
 		return View{}, refuseUnknown()
 	}
+	if scheduling.IsElsewhereID(id) {
+		return d.readElsewhere(ctx, c, id)
+	}
 	e, err := d.Books.Read(ctx, id)
 	switch {
 	case err != nil && !is(err, scheduling.UnknownID):

@@ -117,7 +117,7 @@ func (d *Desk) patients(ctx context.Context, c Caller, source scheduling.SourceI
 }
 
 // patient is the source's id of a patient: one registered with us by this
-// principal, or, for a caller that the source trusts, the source's own (law 13).
+// principal, or the source's own, for its user or a trusted caller (law 13).
 // An id of our making is never taken for a source's.
 func (d *Desk) patient(ctx context.Context, c Caller, source scheduling.SourceID, id string) (native string, known bool, err error) {
 	if d.Patients != nil {
@@ -126,10 +126,8 @@ func (d *Desk) patient(ctx context.Context, c Caller, source scheduling.SourceID
 			return native, known, err
 		}
 	}
-	if c.trusts(source) && !scheduling.OwnPatientID(id) {
-		return id, true, nil
-	}
-	return "", false, scheduling.Refuse(scheduling.UnknownID, "patient", "no patient of yours has this id")
+	_, _, err = d.vouch(ctx, c, source, id)
+	return id, err == nil, err
 }
 
 // register makes the source know every patient of the request.

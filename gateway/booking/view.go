@@ -15,6 +15,9 @@ type Caller struct {
 	Holds int
 	// Trusted are the sources whose own patient ids it may use.
 	Trusted []scheduling.SourceID
+	// User is the token that the end user brought for the one source that the
+	// request is about; none for most.
+	User scheduling.UserToken
 }
 
 func (c Caller) trusts(source scheduling.SourceID) bool { return slices.Contains(c.Trusted, source) }
@@ -118,6 +121,8 @@ func (v View) Has(n Notice) bool { return slices.Contains(v.Notices, n) }
 // ListRequest asks for a patient's appointments.
 type ListRequest struct {
 	Patient string // required
+	// Source is the one to list from; "" for all. With it Patient may be its own.
+	Source scheduling.SourceID
 	// Each is OR within, AND between; empty: any.
 	Status        []scheduling.AppointmentStatus
 	Practitioners []scheduling.Ref
