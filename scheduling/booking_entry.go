@@ -177,6 +177,8 @@ type PatientRef struct {
 type Private struct {
 	Patients []PatientRef `json:"patients,omitempty"`
 	Comment  string       `json:"comment,omitempty"`
+	// Coverages are those that go with the booking.
+	Coverages []CoverStep `json:"coverages,omitempty"`
 }
 
 // OfferRecord is what must be known of an offer to show it, and to verify what
@@ -243,6 +245,8 @@ type Entry struct {
 	Doubt     *Doubt      `json:"doubt,omitempty"`
 	Wanted    *Wish       `json:"wanted,omitempty"` // a cancel to be done at settlement
 	Decision  *Decision   `json:"decision,omitempty"`
+	// Journey: the booking registers people or sends coverage.
+	Journey *Journey `json:"journey,omitempty"`
 
 	Native     string `json:"native,omitempty"`     // the Appointment's id at the source
 	ETag       string `json:"etag,omitempty"`       // its version there
@@ -317,6 +321,7 @@ func (e Entry) Clone() Entry {
 	e.Doubt = clone(e.Doubt)
 	e.Wanted = clone(e.Wanted)
 	e.Decision = clone(e.Decision)
+	e.Journey = clone(e.Journey)
 	return e
 }
 

@@ -16,9 +16,8 @@ func (d *Desk) Book(ctx context.Context, c Caller, req BookRequest) (View, error
 	if err := d.readable(req); err != nil {
 		return View{}, err
 	}
-	digest := digestOf("book", req.ID, req.Slots, req.Patients, req.Comment, req.Replaces, string(req.Reschedule))
+	digest := digestOf("book", req.ID, req.Slots, req.Patients, req.Comment, req.Replaces, string(req.Reschedule), req.Coverages)
 	return d.once(ctx, c, toBook, req.Key, req.ID, digest, func() (View, error) {
-		req.heldHere = new(bool)
 		for range maxRaces {
 			v, again, err := d.tryBook(ctx, c, req)
 			if !again {
@@ -39,6 +38,8 @@ func (d *Desk) readable(req BookRequest) error {
 		return scheduling.Refuse(scheduling.NotAcceptable, "patient-id", "at most %d patients share an appointment", d.opts.Patients)
 	case len(req.Comment) > d.opts.Comment:
 		return scheduling.Refuse(scheduling.NotAcceptable, "comment", "a comment may have at most %d bytes", d.opts.Comment)
+	case len(req.Coverages) > d.opts.Coverages:
+		return scheduling.Refuse(scheduling.NotAcceptable, "coverage", "at most %d coverages go with an appointment", d.opts.Coverages)
 	case req.Replaces != "" && req.Replaces == req.ID:
 		return scheduling.Refuse(scheduling.NotAcceptable, "cancelled-appt-id", "an appointment cannot take its own place")
 	default:
@@ -122,12 +123,21 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 	if err != nil {
 		return View{}, false, err
 	}
-	if !all {
-		return d.registerFirst(ctx, c, req, f, ehr, can, patients)
-	}
-	j, err := d.plan(ctx, c, req, f, can, patients)
+	with, err := d.coversOf(ctx, c, req, can.Source, undone(f.entry))
 	if err != nil {
 		return View{}, false, err
+	}
+	// Nothing is made anywhere for what cannot be.
+	j, err := d.plan(ctx, c, req, f, can, patients)
+	if err == nil && with.lacks {
+		err = scheduling.Lacks([]string{"Coverage"})
+	}
+	if err != nil {
+		d.breakOff(ctx, f.entry, err)
+		return View{}, false, err
+	}
+	if !all || with.ahead() {
+		return d.travel(ctx, c, req, f, ehr, can, all, with)
 	}
 	if held := f.entry.State == scheduling.EntryHeld; held && !f.entry.Hold.Until.After(d.now()) {
 		d.expire(ctx, f.entry)
@@ -137,7 +147,8 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Patients: req.Patients}, f, ehr, can)
 		return v, again || err == nil, err
 	}
-	e, err := d.step(ctx, f.entry, d.toBooking(c, req, f, can, patients, j))
+	private := scheduling.Private{Patients: patients, Comment: req.Comment, Coverages: with.steps}
+	e, err := d.step(ctx, f.entry, d.toBooking(c, req, f, can, private, j))
 	if err != nil {
 		if is(err, scheduling.HoldExpired) {
 			d.expire(ctx, f.entry)
@@ -146,41 +157,33 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 	}
 	d.reach("book.intent")
 	v, err := d.run(context.WithoutCancel(ctx), e, ehr, can)
-	return v, false, err
+	if err != nil {
+		d.breakOff(ctx, e, err)
+		return View{}, false, err
+	}
+	return d.coverNow(ctx, v), false, nil
 }
 
-// registerFirst makes the source know the patients of a booking. The offer is
-// held before, where it can be: a new patient without an appointment is of use
-// to nobody. What was held for this booking alone is given back when there will
-// be none.
-func (d *Desk) registerFirst(ctx context.Context, c Caller, req BookRequest, f found, ehr EHR, can scheduling.Abilities, patients []scheduling.PatientRef) (View, bool, error) {
-	held := f.entry.State == scheduling.EntryHeld
-	switch {
-	case held && !f.entry.Hold.Until.After(d.now()):
-		d.expire(ctx, f.entry)
-		return View{}, false, refuseExpired()
-	case !held && (can.Hold != scheduling.HoldNone || can.GatewayHolds):
-		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Patients: req.Patients}, f, ehr, can)
-		*req.heldHere = err == nil && !again
-		return v, again || err == nil, err
+// coverNow sends what of the coverage follows a booking that was made just now,
+// as far as the caller's time goes. The rest is the settler's.
+func (d *Desk) coverNow(ctx context.Context, v View) View {
+	if !covering(v.Entry) {
+		return v
 	}
-	err := d.register(ctx, c, can.Source, patients)
-	if err == nil {
-		return View{}, true, nil
-	}
-	if held && *req.heldHere {
-		if _, lost := d.release(context.WithoutCancel(ctx), f.entry, string(scheduling.CodeOf(err)), 0); lost != nil && lost != errOvertaken {
-			d.Log.WarnContext(ctx, "a hold of a booking that will not be made is not released yet", "entry", f.entry, "error", lost)
+	e, err := d.coverAfter(ctx, v.Entry)
+	if err != nil {
+		if err != errOvertaken {
+			d.Log.WarnContext(ctx, "what was sent of a coverage is not written down yet", "entry", e, "error", err)
 		}
+		return v
 	}
-	return View{}, false, err
+	return d.view(e)
 }
 
 // toBooking saves the intent to book. A hold that has run out by the store's
 // clock cannot be booked.
-func (d *Desk) toBooking(c Caller, req BookRequest, f found, can scheduling.Abilities, patients []scheduling.PatientRef, j journey) func(*scheduling.Entry, *scheduling.EntryChange) bool {
+func (d *Desk) toBooking(c Caller, req BookRequest, f found, can scheduling.Abilities, private scheduling.Private, j journey) func(*scheduling.Entry, *scheduling.EntryChange) bool {
 	return func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
-		private := scheduling.Private{Patients: patients, Comment: req.Comment}
 		switch {
 		case e.State == "" || e.State == scheduling.EntryFree:
 			d.begin(e, c, f.offer, private, req.Key)
@@ -189,6 +192,12 @@ func (d *Desk) toBooking(c Caller, req BookRequest, f found, can scheduling.Abil
 			e.Private = private
 		default:
 			return false
+		}
+		if e.Journey == nil && len(private.Coverages) > 0 {
+			e.Journey = &scheduling.Journey{Since: d.now()}
+		}
+		if e.Journey != nil {
+			e.Journey.Step = scheduling.StepBook
 		}
 		change.Unexpired = e.State == scheduling.EntryHeld
 		e.State, e.Reason, e.Unproved = scheduling.EntryBooking, "", false
@@ -303,10 +312,13 @@ func (d *Desk) booked(ctx context.Context, e scheduling.Entry, a scheduling.Appo
 		e.Intent.Over, e.Doubt, e.Hold = true, nil, nil
 		e.NotProved, e.Reason, e.ReplacedBy, e.Reserve = notProved, "", "", false
 		d.seen(e, a)
-		change.Wake = d.recheckIn(*e)
-		if e.Wanted != nil || e.Replaces != "" && !e.OldDone {
-			change.Wake = d.opts.Margin
+		if e.Journey != nil {
+			e.Journey.Step, e.Journey.HeldHere = scheduling.StepDone, false
 		}
+		if covering(*e) {
+			e.Journey.Step = scheduling.StepCoverAfter
+		}
+		change.Wake = d.bookedWake(*e)
 		return true
 	})
 	if is(err, scheduling.SlotTaken) && late {

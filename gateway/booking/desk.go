@@ -18,9 +18,11 @@ type Deps struct {
 	Holds    Holds
 	Keys     Keys
 	Patients Patients
-	EHRs     EHRs
-	Refetch  Refetch
-	Leases   Leases
+	// Insurance may be nil: no coverage is sent.
+	Insurance Insurance
+	EHRs      EHRs
+	Refetch   Refetch
+	Leases    Leases
 	// Elsewhere may be nil: what was not made through us is not shown.
 	Elsewhere Elsewhere
 	Clock     Clock

@@ -66,7 +66,7 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 	switch {
 	case !f.open:
 		return View{}, false, refuseTaken(can.Source)
-	case can.Hold == scheduling.HoldNone && !can.GatewayHolds:
+	case can.Hold == scheduling.HoldNone && !can.GatewayHolds && req.journey == nil:
 		return View{}, false, &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Source: can.Source, Message: "this source cannot hold a slot; book it at once"}
 	}
 	// Whom the source does not know yet is registered when it comes to booking.
@@ -82,6 +82,10 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 			return false
 		}
 		d.begin(e, c, f.offer, scheduling.Private{Patients: patients}, req.Key)
+		if req.journey != nil {
+			e.Private.Comment, e.Private.Coverages = req.journey.Comment, req.journey.Coverages
+			e.Journey = &scheduling.Journey{Step: scheduling.StepHold, Since: d.now(), HeldHere: true}
+		}
 		d.claimHold(e, change, can)
 		return true
 	})
@@ -209,6 +213,9 @@ func (d *Desk) keepHold(ctx context.Context, e scheduling.Entry, a scheduling.Ho
 		hold := scheduling.Hold{By: scheduling.HeldByEHR, Native: a.Native, ETag: a.ETag, Since: now, Until: until, Max: now.Add(can.HoldMax)}
 		if e.Hold != nil {
 			hold.Since, hold.Max = e.Hold.Since, e.Hold.Max
+			if e.Journey != nil {
+				e.Journey.HeldHere = false // it was asked for by now
+			}
 			if hold.Native == "" {
 				hold.Native = e.Hold.Native
 			}
@@ -249,7 +256,7 @@ func (d *Desk) refusedHold(ctx context.Context, e scheduling.Entry, cause error)
 // free makes the id an offer again. Only what was taken stays away until it is
 // fetched again (law 2).
 func (d *Desk) free(e *scheduling.Entry, change *scheduling.EntryChange, fence bool) {
-	e.State, e.Hold, e.Doubt, e.Wanted = scheduling.EntryFree, nil, nil, nil
+	e.State, e.Hold, e.Doubt, e.Wanted, e.Journey = scheduling.EntryFree, nil, nil, nil, nil
 	if e.Intent != nil {
 		e.Intent.Over = true
 	}

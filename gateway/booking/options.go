@@ -25,6 +25,7 @@ type Options struct {
 	ListDeadline time.Duration `yaml:"list_deadline"` // for all sources of a list together
 	Comment      int           `yaml:"max_comment"`   // bytes of a comment
 	Patients     int           `yaml:"max_patients"`  // patients of one appointment
+	Coverages    int           `yaml:"max_coverages"` // coverages that one booking names
 	Users        UserOptions   `yaml:"users"`
 
 	// Checkpoint, if set, is called at each named point of a journey, for tests
@@ -33,7 +34,9 @@ type Options struct {
 	// book.intent, book.answered, book.read, book.saved; refused.saved;
 	// doubt.saved; undo.intent; cancel.intent, cancel.answered, cancel.read,
 	// cancel.saved; reschedule.prepared, reschedule.intent, reschedule.old;
-	// giveback.intent; settle.<state>. An intent has been saved and nothing
+	// giveback.intent; journey.register, journey.registered, journey.cover,
+	// journey.covered, journey.break; cover.begin, cover.answered;
+	// settle.<state>. An intent has been saved and nothing
 	// sent; answered: the EHR has answered and nothing is saved.
 	Checkpoint func(name string) `yaml:"-"`
 }
@@ -45,7 +48,7 @@ func (o *Options) SetDefaults() {
 		Margin: 5 * time.Second, SettleEvery: time.Second, SettleLease: 30 * time.Second, SettleBatch: 100,
 		LookEvery: 5 * time.Second, LookMax: 10 * time.Minute, LookFor: 24 * time.Hour,
 		WaitRunning: 5 * time.Second, Recheck: 24 * time.Hour, Eve: 20 * time.Hour,
-		ListDeadline: 8 * time.Second, Comment: 4096, Patients: 20,
+		ListDeadline: 8 * time.Second, Comment: 4096, Patients: 20, Coverages: 20,
 	}
 	o.Users.SetDefaults()
 }
@@ -68,6 +71,7 @@ func (o Options) Validate() error {
 		{"settle_batch", o.SettleBatch, 1, 10_000},
 		{"max_comment", o.Comment, 0, 1 << 16},
 		{"max_patients", o.Patients, 1, 1000},
+		{"max_coverages", o.Coverages, 1, 1000},
 	} {
 		if n.value < n.low || n.value > n.high {
 			return fmt.Errorf("%s: must be %d to %d", n.key, n.low, n.high)

@@ -13,6 +13,9 @@ func (d *Desk) bookedWake(e scheduling.Entry) time.Duration {
 	if e.Wanted != nil || e.Replaces != "" && !e.OldDone {
 		return d.opts.Margin
 	}
+	if covering(e) {
+		return d.coverWake(e)
+	}
 	if e.Reason == cancelRefused && d.now().Sub(e.Intent.SentAt) < d.opts.LookFor {
 		// A cancel that had no effect yet may still commit.
 		return min(d.pause(e.Intent.SentAt), d.recheckIn(e))

@@ -20,11 +20,19 @@ type RegistrarDeps struct {
 	// At finds the registry of a source.
 	At    func(source scheduling.SourceID) (Registry, bool)
 	Named Named
-	Keys  Keys
-	Clock Clock
-	Log   *slog.Logger
+	// Coverages and Insurers may be nil: no coverage is sent.
+	Coverages Coverages
+	Insurers  func(source scheduling.SourceID) (Insurer, bool)
+	Keys      Keys
+	Clock     Clock
+	Log       *slog.Logger
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
+	// Checkpoint, if set, is called at each named point, for tests that kill the
+	// process there: register.intent, register.answered, coverage.intent,
+	// coverage.answered. An intent has been saved and nothing sent; answered: the
+	// EHR has answered and nothing is saved.
+	Checkpoint func(name string)
 }
 
 // Registrar registers people: at the gateway when they come, and at an EHR when
@@ -33,7 +41,8 @@ type RegistrarDeps struct {
 type Registrar struct {
 	RegistrarDeps
 	opts RegisterOptions
-	ends *prometheus.CounterVec
+	// How registrations and coverages ended.
+	ends, covers *prometheus.CounterVec
 }
 
 var _ Patients = (*Registrar)(nil)
@@ -46,14 +55,26 @@ func NewRegistrar(deps RegistrarDeps, opts RegisterOptions) (*Registrar, error) 
 	r := &Registrar{RegistrarDeps: deps, opts: opts, ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "slotgate_registrations_total",
 		Help: "Registrations of persons at sources, by how they ended: made, matched, or the code of the refusal.",
+	}, []string{"source", "end"}), covers: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "slotgate_coverages_total",
+		Help: "Coverages sent to sources, by how that ended: taken, matched (found by our identifier), or the code of the refusal.",
 	}, []string{"source", "end"})}
 	if deps.Metrics == nil {
 		return r, nil
 	}
-	if err := deps.Metrics.Register(r.ends); err != nil {
-		return nil, fmt.Errorf("booking: registering metrics: %w", err)
+	for _, c := range []prometheus.Collector{r.ends, r.covers} {
+		if err := deps.Metrics.Register(c); err != nil {
+			return nil, fmt.Errorf("booking: registering metrics: %w", err)
+		}
 	}
 	return r, nil
+}
+
+// reach names a point at which a test may kill us.
+func (r *Registrar) reach(point string) {
+	if r.Checkpoint != nil {
+		r.Checkpoint(point)
+	}
 }
 
 func (r *Registrar) now() time.Time { return r.Clock.Now().UTC() }

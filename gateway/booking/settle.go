@@ -166,5 +166,9 @@ func (d *Desk) settleBooked(ctx context.Context, e scheduling.Entry) error {
 		}
 		return d.sleep(ctx, e, d.pause(e.Intent.SentAt)) // nothing came of it this time
 	}
+	if covering(e) {
+		_, err := d.coverAfter(ctx, e)
+		return settling(err)
+	}
 	return d.recheck(ctx, e)
 }

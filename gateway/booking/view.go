@@ -40,6 +40,10 @@ type HoldRequest struct {
 	Target
 	Key      string   // Idempotency-Key; "" for none
 	Patients []string // Patient ids, without "Patient/"; may be empty
+
+	// journey is what a booking holds the offer for; nil for a hold that was
+	// asked for.
+	journey *scheduling.Private
 }
 
 // BookRequest asks to book one.
@@ -48,14 +52,15 @@ type BookRequest struct {
 	Key      string
 	Patients []string // at least one, as for HoldRequest
 	Comment  string
+	// Coverages are our ids of the coverage that goes with it; none: all that are
+	// kept for the patients.
+	Coverages []string
 	// Replaces is the id of the appointment that this one takes the place of
 	// (cancelled-appt-id); it may be cancelled already.
 	Replaces string
 	// Reschedule overrides the source's way where a caller asked for a move
 	// (IHE: appointment-resource.status booked); "" for the source's.
 	Reschedule scheduling.RescheduleWay
-
-	heldHere *bool // the hold is of this booking's making
 }
 
 // CancelRequest asks to cancel an appointment or to release a hold.
@@ -93,6 +98,14 @@ const (
 	// NotReached: the source could not be asked just now; what is shown is what
 	// we knew last.
 	NotReached Notice = "source not reached"
+	// CoverageRefused: it is booked, and the source did not take the coverage;
+	// View.Refusals says why.
+	CoverageRefused Notice = "coverage refused"
+	// CoverageNotSent: it is booked, and the source was not told of the coverage.
+	CoverageNotSent Notice = "coverage not sent"
+	// CoverageUnsettled: it is booked, and whether the source has the coverage is
+	// not known yet.
+	CoverageUnsettled Notice = "coverage not settled yet"
 )
 
 // View is what a caller sees of an entry.
@@ -113,6 +126,8 @@ type View struct {
 	RetryAfter time.Duration
 	Notices    []Notice
 	NotProved  []string
+	// Refusals are the source's reasons, cleaned of its internals.
+	Refusals []string
 }
 
 // Has tells whether the view carries the notice.
@@ -180,6 +195,11 @@ func (d *Desk) view(e scheduling.Entry) View {
 		}
 	}
 	v.Notices = notices(e)
+	for _, step := range e.Private.Coverages {
+		if step.State == scheduling.CoverRefused && v.Has(CoverageRefused) && step.Reason != "" {
+			v.Refusals = append(v.Refusals, step.Reason)
+		}
+	}
 	return v
 }
 
@@ -205,6 +225,10 @@ func notices(e scheduling.Entry) []Notice {
 	add(e.State == scheduling.EntryBooked && len(e.NotProved) > 0, NotProved)
 	add(e.Wanted != nil, CancelWanted)
 	add(!e.SeenStart.IsZero() || e.State == scheduling.EntryCancelled && e.Reason == "clinic", ChangedByClinic)
-	add(e.State == scheduling.EntryBooked && e.Replaces != "" && !e.OldDone, OldStillBooked)
+	booked := e.State == scheduling.EntryBooked
+	add(booked && e.Replaces != "" && !e.OldDone, OldStillBooked)
+	add(booked && e.Private.Covers(scheduling.CoverRefused), CoverageRefused)
+	add(booked && e.Private.Covers(scheduling.CoverNotSent), CoverageNotSent)
+	add(booked && e.Private.Covers(scheduling.CoverAsked, scheduling.CoverLater), CoverageUnsettled)
 	return list
 }

@@ -1,0 +1,262 @@
+package booking
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// sending is the sending of one coverage to one source.
+type sending struct {
+	*Registrar
+	principal string
+	source    scheduling.SourceID
+	coverage  scheduling.Coverage
+	at        Insurer
+	how       scheduling.Covering
+	link      scheduling.CoverageLink
+}
+
+// SendCoverage has the source take a coverage, under a lock.
+func (r *Registrar) SendCoverage(ctx context.Context, principal string, source scheduling.SourceID, id string) error {
+	at, how := r.insurer(source)
+	if how.Way == scheduling.CoverNone {
+		return &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Param: "coverage", Source: source, Message: "this source takes no coverage from us"}
+	}
+	c, err := r.coverage(ctx, principal, id)
+	if err != nil {
+		return err
+	}
+	s := &sending{Registrar: r, principal: principal, source: source, coverage: c, at: at, how: how}
+	natives, err := s.natives(ctx)
+	if err != nil {
+		return err
+	}
+	length := how.CallTimeout + 3*how.ReadTimeout
+	lock, err := r.locked(ctx, source, s.name(), length+r.opts.Margin)
+	if err != nil {
+		return err
+	}
+	defer r.unlock(ctx, source, lock)
+	within, cancel := atMost(ctx, length)
+	defer cancel()
+	return s.run(within, natives)
+}
+
+// natives are the source's ids of everyone whom the coverage names. A subscriber
+// whom it does not know yet is registered there too: else it would be told of a
+// Patient that does not exist.
+func (s *sending) natives(ctx context.Context) (map[string]string, error) {
+	ids, err := patientsIn(s.coverage)
+	if err != nil {
+		return nil, err
+	}
+	natives := make(map[string]string, len(ids))
+	for _, id := range ids {
+		if natives[id], err = s.Native(ctx, s.principal, s.source, id); err != nil {
+			return nil, err
+		}
+	}
+	return natives, nil
+}
+
+// name is what the lock is about: the coverage, as if it were a person.
+func (s *sending) name() scheduling.Registration {
+	return scheduling.Registration{Identifiers: []scheduling.PersonIdentifier{{System: scheduling.CoverageIdentifierSystem, Value: s.principal + "/" + s.coverage.ID}}}
+}
+
+func (s *sending) run(ctx context.Context, natives map[string]string) error {
+	links, err := s.Coverages.CoverageLinks(ctx, s.principal, s.coverage.ID)
+	if err != nil {
+		return err
+	}
+	if s.link = links[s.source]; has(s.link, s.coverage) {
+		return nil
+	}
+	if s.link.State == scheduling.LinkSending {
+		done, err := s.settle(ctx)
+		if err != nil || done && has(s.link, s.coverage) {
+			s.told(ctx, "matched", err)
+			return err
+		}
+	}
+	err = s.put(ctx, natives)
+	s.told(ctx, "taken", err)
+	return err
+}
+
+// replacing: it is a new version of what the source has, sent to its id. That
+// may be sent again as it is: the outcome is the same.
+func (s *sending) replacing() bool { return s.link.Native != "" }
+
+// settle finds out what became of a call whose answer is not known. done: the
+// source has what was sent; not done, and no error: it may be sent again.
+func (s *sending) settle(ctx context.Context) (done bool, err error) {
+	past := s.now().Sub(s.link.SentAt) >= s.how.Settle+s.how.Lag
+	if s.replacing() {
+		// That it is there does not say which version.
+		if past || s.link.Version == s.coverage.Version {
+			return false, nil
+		}
+		return false, s.unsettled()
+	}
+	native, found, err := s.at.FindCoverage(ctx, s.link.Identifier)
+	switch {
+	case err == nil && found:
+		return true, s.keep(ctx, native, s.link.Version)
+	case s.how.Conditional && (err == nil || is(err, scheduling.NotSupported)):
+		return false, nil
+	case err == nil && past:
+		return false, nil
+	case err == nil, is(err, scheduling.NotSupported, scheduling.SourceSlow, scheduling.SourceNonsense, scheduling.SourceDown):
+		return false, s.unsettled()
+	default:
+		return false, err
+	}
+}
+
+// put sends it: once, and a second time only where the first had no effect for
+// certain, or may be repeated.
+func (s *sending) put(ctx context.Context, natives map[string]string) error {
+	err := s.call(ctx, natives)
+	if !is(err, scheduling.InDoubt) {
+		return err
+	}
+	// One more look at once: most lost answers were only the answer.
+	if s.replacing() {
+		return s.unsettled()
+	}
+	if done, err := s.settle(ctx); done || err != nil {
+		return err
+	}
+	if err = s.call(ctx, natives); is(err, scheduling.InDoubt) {
+		return s.unsettled()
+	}
+	return err
+}
+
+// call asks the source once. The intent is kept before it is sent.
+func (s *sending) call(ctx context.Context, natives map[string]string) error {
+	before := s.link
+	if s.link.Identifier == "" {
+		s.link.Identifier = rand.Text()
+	}
+	s.link.State, s.link.SentAt, s.link.Version = scheduling.LinkSending, s.now(), s.coverage.Version
+	if err := s.saveLink(ctx); err != nil {
+		return err
+	}
+	s.reach("coverage.intent")
+	native, err := s.at.PutCoverage(ctx, scheduling.CoverageCall{
+		Coverage: s.coverage, Natives: natives, Identifier: s.link.Identifier, Native: s.link.Native, Conditional: s.how.Conditional,
+	})
+	s.reach("coverage.answered")
+	if is(err, scheduling.SourceRefused, scheduling.SourceNonsense, scheduling.SourceSlow) && s.taken(ctx) {
+		return nil // an answer that is in no table: it is there all the same
+	}
+	switch {
+	case is(err, scheduling.InDoubt, scheduling.Internal), err == nil && native.ID == "" && s.link.Native == "":
+		return scheduling.Blame(scheduling.InDoubt, s.source, err, "it is not known whether the source took the coverage")
+	case err == nil:
+		return s.keep(ctx, native, s.coverage.Version)
+	}
+	s.restore(ctx, before, err)
+	return err
+}
+
+// taken looks for what was refused in an unknown way.
+func (s *sending) taken(ctx context.Context) bool {
+	if s.replacing() {
+		return false
+	}
+	native, found, err := s.at.FindCoverage(ctx, s.link.Identifier)
+	return err == nil && found && s.keep(ctx, native, s.coverage.Version) == nil
+}
+
+// restore forgets a call that changed nothing. An earlier one may still be in
+// doubt.
+func (s *sending) restore(ctx context.Context, before scheduling.CoverageLink, cause error) {
+	s.link = before
+	if refusedCoverage(cause) {
+		s.link.Refused = s.coverage.Version
+	}
+	if err := s.saveLink(ctx); err != nil {
+		s.Log.WarnContext(ctx, "a refused coverage is looked for again", "source", s.source, "coverage", s.coverage.ID, "error", err)
+	}
+}
+
+// refusedCoverage tells whether the source judged the coverage, and said no.
+func refusedCoverage(err error) bool {
+	return is(err, scheduling.NotAcceptable, scheduling.MissingData, scheduling.NeedsClinic, scheduling.NotSupported, scheduling.SourceRefused)
+}
+
+func (s *sending) keep(ctx context.Context, native scheduling.NativeCoverage, version uint64) error {
+	s.link.State, s.link.Version, s.link.Refused = scheduling.LinkKnown, version, 0
+	if native.ID != "" {
+		s.link.Native = native.ID
+	}
+	if s.link.Created.IsZero() {
+		s.link.Created = s.now()
+	}
+	return s.saveLink(ctx)
+}
+
+func (s *sending) saveLink(ctx context.Context) error {
+	return s.Coverages.SaveCoverageLink(context.WithoutCancel(ctx), s.principal, s.source, s.coverage.ID, s.link)
+}
+
+// unsettled: whether the source has it is found out later.
+func (s *sending) unsettled() error {
+	wait := min(max(s.link.SentAt.Add(s.how.Settle+s.how.Lag).Sub(s.now()), time.Second), 10*time.Second)
+	return &scheduling.Error{
+		Code: scheduling.InDoubt, Who: scheduling.AtEHR, Source: s.source, RetryAfter: wait,
+		Message: "it is not known yet whether the source took the coverage",
+	}
+}
+
+// told counts how it ended, and says it to the operator: by words, not by ids.
+func (s *sending) told(ctx context.Context, end string, err error) {
+	if err != nil {
+		end = string(scheduling.CodeOf(err))
+	}
+	s.covers.WithLabelValues(string(s.source), end).Inc()
+	s.Log.LogAttrs(ctx, slog.LevelInfo, "a coverage was sent to a source", slog.String("source", string(s.source)), slog.String("end", end))
+}
+
+// locked waits for those who are at the same at the source.
+func (r *Registrar) locked(ctx context.Context, source scheduling.SourceID, who scheduling.Registration, ttl time.Duration) (scheduling.Lease, error) {
+	deadline := time.NewTimer(r.opts.Wait)
+	defer deadline.Stop()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		lock, ok, err := r.People.Lock(ctx, source, who, ttl)
+		if err != nil || ok {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, busy(source)
+		case <-deadline.C:
+			return nil, busy(source)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (r *Registrar) unlock(ctx context.Context, source scheduling.SourceID, lock scheduling.Lease) {
+	if err := lock.Release(context.WithoutCancel(ctx)); err != nil {
+		r.Log.WarnContext(ctx, "a lock at a source runs out by itself", "source", source, "error", err)
+	}
+}
+
+// atMost bounds what is done under a lock: once it may be another's, nothing is
+// sent any more. A caller who hangs up does not stop what was begun, but its
+// time is not overdrawn.
+func atMost(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(length)
+	if end, ok := ctx.Deadline(); ok && end.Before(until) {
+		until = end
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), until)
+}
