@@ -88,6 +88,9 @@ func doubts(v booking.View) []model.OutcomeIssue {
 // noticeText is what a caller reads.
 func noticeText(n booking.Notice, v booking.View) string {
 	text := string(n)
+	if n == booking.CoverageRefused && len(v.Refusals) > 0 {
+		text += ": " + strings.Join(v.Refusals, "; ")
+	}
 	if n == booking.NotProved && len(v.NotProved) > 0 {
 		text += ": the source did not return " + strings.Join(v.NotProved, ", ")
 	}

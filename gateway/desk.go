@@ -100,6 +100,12 @@ func noticeCode(n booking.Notice) string {
 		return "replaced-not-cancelled"
 	case booking.NotReached:
 		return "source-not-reached"
+	case booking.CoverageRefused:
+		return "coverage-refused"
+	case booking.CoverageNotSent:
+		return "coverage-not-sent"
+	case booking.CoverageUnsettled:
+		return "coverage-unsettled"
 	default:
 		return "other"
 	}
