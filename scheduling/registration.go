@@ -78,20 +78,24 @@ func (r Registration) GoString() string { return r.String() }
 // patientPrefix is in front of every Patient id of ours.
 const patientPrefix = "pt-"
 
+// patientLetters are those of our Patient ids.
+const patientLetters = "abcdefghijkmnpqrstuvwxyz23456789"
+
 // NewPatientID makes a Patient id of ours of 26 bytes that nobody can guess.
 func NewPatientID(random [26]byte) string {
-	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
 	id := []byte(patientPrefix)
 	for _, b := range random {
-		id = append(id, letters[b%byte(len(letters))])
+		id = append(id, patientLetters[b%byte(len(patientLetters))])
 	}
 	return string(id)
 }
 
 // OwnPatientID tells whether the id has the form of ours: it is never a source's
-// own, whoever names it.
+// own, whoever names it. What has another form is looked for nowhere: it may be
+// a record number, or a name (law 10).
 func OwnPatientID(id string) bool {
-	return len(id) == len(patientPrefix)+26 && strings.HasPrefix(id, patientPrefix)
+	random, ok := strings.CutPrefix(id, patientPrefix)
+	return ok && len(random) == 26 && strings.Trim(random, patientLetters) == ""
 }
 
 // Naming are the identifiers that name a person all over the world: those with

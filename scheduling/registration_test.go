@@ -176,6 +176,7 @@ func TestOurPatientIdsAreTold(t *testing.T) {
 	t.Parallel()
 	for id, own := range map[string]bool{
 		scheduling.NewPatientID([26]byte{}): true, scheduling.NewPatientID([26]byte{255, 31, 32}): true, "pat-1": false, "": false, "pt-1": false,
+		"pt-" + strings.Repeat("a", 27): false, "pt-" + strings.Repeat("A", 26): false, "pt-" + strings.Repeat("a", 25) + "1": false,
 	} {
 		if scheduling.OwnPatientID(id) != own || own && !scheduling.ValidID(id) {
 			t.Errorf("%q", id)
