@@ -54,7 +54,7 @@ var faultKinds = []FaultKind{
 	FaultNoSlots, FaultNoZone, FaultDangling, FaultCutJSON, FaultWrongType,
 	FaultRefuse, FaultLost, FaultCommitLost, FaultCommitLate, FaultCommitError, FaultCommitEmpty, FaultCommitNonsense, FaultDie,
 	FaultOtherSlot, FaultOtherPatient, FaultFalseBooked, FaultFalseCancel, FaultKeepBusy, FaultLoseHolds, FaultRival,
-	FaultStaleSearch, FaultLaggingSearch,
+	FaultStaleSearch, FaultLaggingSearch, FaultEcho,
 }
 
 // FaultKinds lists every kind.

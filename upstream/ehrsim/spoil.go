@@ -31,6 +31,7 @@ func (s *Server) spoilBefore(w http.ResponseWriter, rq *request) bool {
 		{FaultHTML, loginPage},
 		{FaultEmptyBody, s.emptyBody},
 		{FaultHugeGzip, s.hugeGzip},
+		{FaultEcho, s.echo},
 	} {
 		if f, ok := rq.hits[way.kind]; ok {
 			way.do(w, rq, f)
