@@ -42,6 +42,7 @@ func (x *exchange) bookingCaller() booking.Caller {
 		Principal: p.Digest(x.s.deps.PrincipalKey),
 		Holds:     p.Holds(x.s.deps.Holds.Named, x.s.deps.Holds.Unnamed),
 		Trusted:   p.Trusted(),
+		User:      x.user,
 	}
 }
 

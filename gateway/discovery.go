@@ -49,7 +49,7 @@ func (x *exchange) metadata() error {
 func (s *Server) served(rel scheduling.Release) fhir.Served {
 	served := fhir.Served{
 		Release: rel, Base: s.root(rel), Software: "Slotgate", Version: s.deps.Version, Date: defined,
-		Security:   "Callers show an API key as Authorization: Bearer KEY.",
+		Security:   "Callers show an API key as Authorization: Bearer KEY. A user's own token for the one source that a request is about goes in X-Source-Authorization: Bearer TOKEN.",
 		Formats:    []string{"application/fhir+json", "application/fhir+xml"},
 		Operations: s.operations(),
 	}
@@ -60,7 +60,11 @@ func (s *Server) served(rel scheduling.Release) fhir.Served {
 		})
 	}
 	if s.deps.Patients != nil {
-		served.Resources = append(served.Resources, patientServed())
+		t := patientServed()
+		if s.deps.Elsewhere != nil {
+			t.Search = append(t.Search, fhir.ServedSearch{Name: "source", Type: "string", Doc: "The source whose own patients are meant, for its users and for callers that it trusts."})
+		}
+		served.Resources = append(served.Resources, t)
 	}
 	for _, kind := range directoryKinds() {
 		t := fhir.ServedType{Type: string(kind), Interactions: []string{"read", "search-type"}}

@@ -30,6 +30,7 @@ type exchange struct {
 	format  fhir.Format
 	caller  string
 	private bool // nothing of an error's cause is logged but its kind
+	user    scheduling.UserToken
 }
 
 // exchangeKey is where the exchange lies in Fiber's context.

@@ -42,6 +42,9 @@ func (x *exchange) parseList(values url.Values) (listAsked, error) {
 	if a.Patient == "" {
 		return a, scheduling.Refuse(scheduling.MissingData, "patient", "parameter patient is needed: appointments are listed by patient")
 	}
+	if err := x.listSource(&a); err != nil {
+		return a, err
+	}
 	var err error
 	if a.count, a.cut, err = x.count(values.Get("_count")); err != nil {
 		return a, err
@@ -144,6 +147,29 @@ func (x *exchange) listSources(a *listAsked, text string) error {
 		a.sources = append(a.sources, scheduling.SourceID(one))
 	}
 	return nil
+}
+
+// listSource lists from one source alone where one alone is named.
+func (x *exchange) listSource(a *listAsked) error {
+	source, err := x.oneSource(url.Values{"source": sourceTexts(a.sources)})
+	switch {
+	case err == nil:
+		a.Source = source
+	case x.user.Given():
+		return err
+	}
+	if a.Source == "" && x.user.Given() {
+		return refuseUserHere()
+	}
+	return nil
+}
+
+func sourceTexts(sources []scheduling.SourceID) []string {
+	texts := make([]string, len(sources))
+	for i, s := range sources {
+		texts[i] = string(s)
+	}
+	return texts
 }
 
 // within is the part of a list that is of the sources asked for.

@@ -121,6 +121,9 @@ func (x *exchange) answerPatient(status int, r scheduling.Registration) error {
 
 // readPatient answers GET Patient/{id}.
 func (x *exchange) readPatient() error {
+	if here, err := x.readPatientElsewhere(); !here {
+		return err
+	}
 	r, err := x.s.deps.Patients.Patient(x.ctx, x.principalName(), x.param("id"))
 	if err != nil {
 		return err
@@ -154,6 +157,9 @@ type patientQuery struct {
 func (x *exchange) searchPatients() error {
 	values, err := x.searchValues()
 	if err != nil {
+		return err
+	}
+	if here, err := x.searchPatientsElsewhere(values); !here {
 		return err
 	}
 	q, err := x.patientQuery(values)

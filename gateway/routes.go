@@ -87,6 +87,9 @@ func (s *Server) serveDesk(base string) {
 func (s *Server) private(template string, handle handler) fiber.Handler {
 	return s.route(template, auth.Book, func(x *exchange) error {
 		x.private = true
+		if err := x.readUser(); err != nil {
+			return err
+		}
 		return handle(x)
 	})
 }

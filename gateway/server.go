@@ -35,6 +35,9 @@ type Deps struct {
 	Desk Desk
 	// Patients keeps who was registered; nil: nobody is.
 	Patients Patients
+	// Elsewhere gives what sources have of their own patients; nil: nobody sees
+	// that.
+	Elsewhere Elsewhere
 	// PrincipalKey keys the names that the desk knows callers by: the same on
 	// every gateway and for ever, 16 bytes or more. Needed with a Desk or with
 	// Patients.

@@ -134,7 +134,8 @@ func (s *shift) makeDesk() error {
 	s.booking, err = booking.New(booking.Deps{
 		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people,
 		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Leases: k.books, Clock: k.clock,
-		Log: n.log, Metrics: s.metrics, Secret: k.secret,
+		Elsewhere: n.store.Elsewhere(k.vault),
+		Log:       n.log, Metrics: s.metrics, Secret: k.secret,
 	}, s.file.Booking.Options)
 	return err
 }

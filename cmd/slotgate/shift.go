@@ -121,6 +121,7 @@ func (s *shift) makeGateway() error {
 	}
 	if s.booking != nil {
 		deps.Desk, deps.Patients, deps.PrincipalKey = s.booking, s.people, n.keeper.secret
+		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
 	}
 	s.gateway, err = gateway.New(s.file.Gateway, deps)
