@@ -19,14 +19,34 @@ const (
 	RegisterIfNoneExist RegisterWay = "if-none-exist"
 	// RegisterSearch: a search, and a POST where nobody was found.
 	RegisterSearch RegisterWay = "search-then-post"
+	// RegisterMatch: Patient/$match is asked who it is, and a POST where nobody is
+	// like them.
+	RegisterMatch RegisterWay = "match"
 	// RegisterNone: nobody can be registered there by us.
 	RegisterNone RegisterWay = "none"
 )
 
 // Valid tells whether w is one of the ways.
 func (w RegisterWay) Valid() bool {
-	return w == RegisterPost || w == RegisterIfNoneExist || w == RegisterSearch || w == RegisterNone
+	switch w {
+	case RegisterPost, RegisterIfNoneExist, RegisterSearch, RegisterMatch, RegisterNone:
+		return true
+	default:
+		return false
+	}
 }
+
+// MatchGrade is how sure a source is that a Patient is the person asked for
+// (http://hl7.org/fhir/StructureDefinition/match-grade); "" where it does not say.
+type MatchGrade string
+
+// The grades.
+const (
+	MatchCertain      MatchGrade = "certain"
+	MatchProbable     MatchGrade = "probable"
+	MatchPossible     MatchGrade = "possible"
+	MatchCertainlyNot MatchGrade = "certainly-not"
+)
 
 // Registering is how persons are registered at a source.
 type Registering struct {
@@ -92,6 +112,8 @@ type NativePatient struct {
 	Bare bool
 	// Made: the answer says that it was created just now.
 	Made bool
+	// Grade is how sure the source is, of one that it matched.
+	Grade MatchGrade
 }
 
 // LogValue shows the id only (law 10).

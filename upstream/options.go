@@ -44,6 +44,8 @@ type Options struct {
 	Booking Booking `yaml:"booking"`
 	// Register is how a person gets a Patient there.
 	Register `yaml:",inline"`
+	// Insurance is when it is told of a patient's coverage.
+	Insurance `yaml:",inline"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
 	// Quirks bend the dialect.
@@ -102,6 +104,7 @@ func (o *Options) SetDefaults() {
 	o.Prefetch.SetDefaults()
 	o.Booking.SetDefaults()
 	o.Register.SetDefaults()
+	o.Insurance.SetDefaults()
 	o.Limits.SetDefaults()
 	o.Quirks.SetDefaults()
 	setDefault(&o.FHIR, scheduling.R4)
@@ -154,6 +157,7 @@ func (o *Options) Validate() error {
 		within("prefetch", o.Prefetch.Validate()),
 		within("booking", o.Booking.Validate()),
 		o.Register.Validate(),
+		o.Insurance.Validate(),
 		within("limits", o.Limits.Validate()),
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,18 +18,28 @@ import (
 // Register is how a person gets a Patient at one source.
 type Register struct {
 	// Register is post (the server knows its people by itself), if-none-exist,
-	// search-then-post, none, or auto: post for argonaut, else if-none-exist.
-	// Default: auto.
+	// search-then-post, match (Patient/$match, then post), none, or auto: post for
+	// argonaut, else if-none-exist. Default: auto.
 	Register string `yaml:"register"`
+	// Match is what a source is asked by register: match before anybody is made:
+	// all (also for those who are merely alike) or certain (where the source knows
+	// no other question). Default: all.
+	Match string `yaml:"match"`
 }
 
 // SetDefaults fills in what was not given.
-func (r *Register) SetDefaults() { setDefault(&r.Register, auto) }
+func (r *Register) SetDefaults() {
+	setDefault(&r.Register, auto)
+	setDefault(&r.Match, matchAll)
+}
 
 // Validate tells everything that is wrong. Each message begins with the key.
 func (r *Register) Validate() error {
-	return need("register", oneOf(r.Register, "", auto) || scheduling.RegisterWay(r.Register).Valid(),
-		"is %q; write auto, post, if-none-exist, search-then-post or none", r.Register)
+	return errors.Join(
+		need("register", oneOf(r.Register, "", auto) || scheduling.RegisterWay(r.Register).Valid(),
+			"is %q; write auto, post, if-none-exist, search-then-post, match or none", r.Register),
+		need("match", oneOf(r.Match, "", matchAll, matchCertain), "is %q; write all or certain", r.Match),
+	)
 }
 
 // way is the one that is taken.

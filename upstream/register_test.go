@@ -295,7 +295,7 @@ func TestWaysToRegister(t *testing.T) {
 			t.Errorf("%+v: %+v", c, got)
 		}
 	}
-	o := Options{ID: "x", Base: "http://h", Dialect: Slots, Register: Register{"guess"}}
+	o := Options{ID: "x", Base: "http://h", Dialect: Slots, Register: Register{Register: "guess"}}
 	o.SetDefaults()
 	if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), "register: ") {
 		t.Errorf("%v", err)

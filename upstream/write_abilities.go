@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +15,11 @@ type traits struct {
 	ops         bool // it lists operations at all
 	hold        bool // among them $hold
 	transaction bool
+	types       bool                      // it lists resource types at all
 	slot        *model.CapabilityResource // nil: not told
 	appt        *model.CapabilityResource
+	coverage    *model.CapabilityResource
+	match       bool // among the operations is $match
 	patch       []string // patchFormat
 	until       time.Time
 }
@@ -58,17 +60,20 @@ func (c *Client) learn(ctx context.Context, l lane) *traits {
 }
 
 func newTraits(statement *model.CapabilityStatement) *traits {
-	t := &traits{patch: statement.PatchFormat, hold: hasOperation(statement, "hold")}
+	t := &traits{patch: statement.PatchFormat, hold: hasOperation(statement, "hold"), match: hasOperation(statement, "match")}
 	t.ops = t.hold || hasOperation(statement, "book") || hasOperation(statement, "find")
 	for i := range statement.Rest {
 		rest := &statement.Rest[i]
 		t.transaction = t.transaction || slices.ContainsFunc(rest.Interaction, func(one model.CapabilityInteraction) bool { return one.Code == "transaction" })
+		t.types = t.types || len(rest.Resource) > 0
 		for j := range rest.Resource {
 			switch rest.Resource[j].Type {
 			case "Slot":
 				t.slot = &rest.Resource[j]
 			case "Appointment":
 				t.appt = &rest.Resource[j]
+			case "Coverage":
+				t.coverage = &rest.Resource[j]
 			}
 		}
 	}
@@ -94,12 +99,7 @@ func searches(r *model.CapabilityResource, param string, unknown bool) bool {
 func (t *traits) guarded() bool { return t.slot != nil && t.slot.Versioning == "versioned-update" }
 
 // createsOnce: the source says that it knows If-None-Exist for appointments.
-func (t *traits) createsOnce() bool {
-	var rest struct {
-		ConditionalCreate bool `json:"conditionalCreate"`
-	}
-	return t.appt != nil && len(t.appt.X) > 0 && json.Unmarshal(t.appt.X, &rest) == nil && rest.ConditionalCreate
-}
+func (t *traits) createsOnce() bool { return conditionalCreate(t.appt) }
 
 // bookWay is how a slots source is booked.
 func (c *Client) bookWay(t *traits) string {

@@ -54,7 +54,7 @@ func (r *Registrar) Native(ctx context.Context, principal string, source schedul
 //
 // Errors: unknown-id; shedding.
 func (r *Registrar) Known(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, known bool, err error) {
-	if !scheduling.ValidID(id) {
+	if !scheduling.OwnPatientID(id) {
 		return "", false, unknownPatient()
 	}
 	links, err := r.People.Links(ctx, principal, id)
@@ -138,13 +138,11 @@ func (j *registration) register(ctx context.Context) (found scheduling.NativePat
 			return found, err
 		}
 	}
-	if j.how.Way == scheduling.RegisterSearch {
-		if found, err = j.search(ctx); err != nil {
-			return found, err
-		}
-		if found.ID != "" {
-			return found, j.keep(ctx, found)
-		}
+	if found, err = j.known(ctx); err != nil {
+		return found, err
+	}
+	if found.ID != "" {
+		return found, j.keep(ctx, found)
 	}
 	if found, err = j.create(ctx); !is(err, scheduling.InDoubt) {
 		return found, err
@@ -157,6 +155,35 @@ func (j *registration) register(ctx context.Context) (found scheduling.NativePat
 		return found, j.unsettled()
 	}
 	return found, err
+}
+
+// known finds whom the source knows already, where it is asked before anybody is
+// made.
+func (j *registration) known(ctx context.Context) (scheduling.NativePatient, error) {
+	switch j.how.Way {
+	case scheduling.RegisterSearch:
+		return j.search(ctx)
+	case scheduling.RegisterMatch:
+		return j.match(ctx)
+	default:
+		return scheduling.NativePatient{}, nil
+	}
+}
+
+// match asks the source whom it takes for the person. One of whom it is certain,
+// or whom an identifier names, is the person; whoever is merely alike may be
+// anybody.
+func (j *registration) match(ctx context.Context) (scheduling.NativePatient, error) {
+	var none scheduling.NativePatient
+	list, err := j.at.MatchPatients(ctx, j.person)
+	switch {
+	case err != nil, len(list) == 0:
+		return none, err
+	case len(list) > 1:
+		return none, j.needsClinic()
+	default:
+		return list[0], j.certain(list[0], list[0].Grade != scheduling.MatchCertain)
+	}
 }
 
 // conditional: the create may be sent again, since it is conditional on our own

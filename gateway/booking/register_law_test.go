@@ -69,6 +69,10 @@ func TestLaw13OneTextForWhoeverIsNotCertain(t *testing.T) {
 		"the number, and another birth date":     {scheduling.RegisterSearch, one(other), canaryPatient},
 		"the number, another birth date, by 200": {scheduling.RegisterIfNoneExist, one(other), canaryPatient},
 		"the server's guess":                     {scheduling.RegisterPost, one(other), canaryPatient},
+		"several by match":                       {scheduling.RegisterMatch, twins, canaryPatient},
+		"a probable match":                       {scheduling.RegisterMatch, one(withoutIdentifier("")), withoutIdentifier(`,"active":true`)},
+		"a possible match":                       {scheduling.RegisterMatch, one(strings.Replace(withoutIdentifier(""), "Canarygiven", "x", 1)), canaryPatient},
+		"a certain match, another birth date":    {scheduling.RegisterMatch, one(other), canaryPatient},
 	} {
 		w := newClinic(t, c.way, nil)
 		c.have(t, w)

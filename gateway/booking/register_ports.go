@@ -50,6 +50,10 @@ type Registry interface {
 	// FindPatients looks for Patients; none is no error. It ends as EHR's reads
 	// do; needs-clinic says that there are too many to look at.
 	FindPatients(ctx context.Context, q scheduling.PatientQuery) ([]scheduling.NativePatient, error)
+	// MatchPatients asks the source whom it takes for the person, and how sure it
+	// is; none is no error, and means that it knows nobody like them. It ends as
+	// FindPatients does, or with missing-data.
+	MatchPatients(ctx context.Context, person scheduling.Registration) ([]scheduling.NativePatient, error)
 }
 
 // Named tells what names a patient: Books does.

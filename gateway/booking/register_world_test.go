@@ -187,7 +187,7 @@ func withoutIdentifier(more string) string {
 	return `{"resourceType":"Patient","name":[{"family":"Canaryfamily","given":["Canarygiven"]}],"gender":"female","birthDate":"1964-06-19"` + more + `}`
 }
 
-var ways = []scheduling.RegisterWay{scheduling.RegisterPost, scheduling.RegisterIfNoneExist, scheduling.RegisterSearch}
+var ways = []scheduling.RegisterWay{scheduling.RegisterPost, scheduling.RegisterIfNoneExist, scheduling.RegisterSearch, scheduling.RegisterMatch}
 
 // dump is everything in a Redis.
 func dump(t testing.TB, url string) string {

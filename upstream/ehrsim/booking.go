@@ -63,6 +63,9 @@ func (t *tx) patients(rq *request, refs []string) ([]string, error) {
 			return nil, unprocessable("not-found", ref+" is not known")
 		}
 	}
+	if err := t.insured(refs); err != nil {
+		return nil, err
+	}
 	if rq.hits.has(FaultOtherPatient) {
 		return []string{otherPatient(refs)}, nil
 	}

@@ -13,6 +13,9 @@ const guide = "http://fhir.org/guides/argonaut-scheduling/OperationDefinition/"
 // operations are those that each type has.
 func (o Options) operations() map[string][]string {
 	ops := map[string][]string{}
+	if !o.NoMatch {
+		ops["Patient"] = []string{"match"}
+	}
 	if o.Dialect != Argonaut {
 		return ops
 	}
@@ -30,10 +33,16 @@ func capability(o Options, f flavour, base string) object {
 	ops := o.operations()
 	var resources, operations list
 	for _, typ := range slices.Sorted(maps.Keys(searchParams)) {
+		if typ == "Coverage" && o.NoCoverage {
+			continue
+		}
 		r := o.restResource(typ)
 		var own list // a member of that name may stand but once
 		for _, op := range ops[typ] {
 			url := guide + strings.ToLower(typ) + "-" + op
+			if typ == "Patient" {
+				url = "http://hl7.org/fhir/OperationDefinition/Patient-" + op
+			}
 			if f.fhir == STU3 {
 				operations = append(operations, obj("name", op, "definition", obj("reference", url)))
 			} else {
@@ -80,6 +89,8 @@ func (o Options) interactions(typ string) []string {
 		return words("read search-type update patch")
 	case typ == "Patient":
 		return words("read search-type create")
+	case typ == "Coverage" && (slots || o.CoverageSearch):
+		return words("read search-type create update")
 	case typ == "Coverage":
 		return words("read create update")
 	}
@@ -107,7 +118,7 @@ func (o Options) restResource(typ string) object {
 	if slices.Contains(o.interactions(typ), "create") && o.Dialect == Slots && !o.NoConditional {
 		r = append(r, member{"conditionalCreate", true})
 	}
-	if typ == "Coverage" {
+	if typ == "Coverage" && o.Dialect == Argonaut && !o.CoverageSearch {
 		return r
 	}
 	return append(r, member{"searchParam", params})

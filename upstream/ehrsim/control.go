@@ -48,10 +48,14 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out = map[string][]BookLine{"lines": s.Book()}
 	case "patients":
 		out = map[string][]Patient{"patients": s.Patients()}
+	case "coverages":
+		out = map[string][]Coverage{"coverages": s.Coverages()}
 	case "fill":
 		out, err = s.controlFill(r.Method, body)
 	case "requests":
 		out, err = s.controlRequests(r)
+	case "login":
+		out, err = s.controlLogin(r.Method, body)
 	case "counters":
 		out = s.Counters()
 	case "reset":

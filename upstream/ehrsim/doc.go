@@ -4,7 +4,8 @@
 // (Slot/$prefetch; Appointment/$find, $hold, $book and PATCH) or as a plain FHIR
 // server (paged GET Slot with _include; PUT and PATCH of Slot and Appointment
 // with If-Match, conditional POST, transactions), in FHIR STU3 (3.0.1) or R4
-// (4.0.1), in JSON or XML. Patients are registered and found in both.
+// (4.0.1), in JSON or XML. Patients are registered, found and matched
+// (Patient/$match) in both, and their Coverage is taken.
 // What it serves is either a practice generated from a seed (people, places,
 // weekly hours, booked and open slots that roll forward with the clock) or the
 // resources of FHIR bundles found in a folder, dirt included ([Load]).
@@ -39,6 +40,14 @@
 // Patients pat-1 to pat-5, and pat-9 who has what rivals take, are known from
 // the beginning.
 //
+// # Logging in
+//
+// With Options.Login callers need a token of POST /oauth/token, which
+// [base]/.well-known/smart-configuration names: by a client secret, or as SMART
+// Backend Services say, by an assertion signed with a key of the client's set.
+// Assertions are judged strictly, and each is taken once. Tokens are opaque, end,
+// and allow what their scopes say. Faults strike there by the path /oauth/token.
+//
 // # Control API
 //
 // What the Go methods of [Server] do, the control API does over HTTP, in plain
@@ -62,8 +71,10 @@
 //	DELETE /_control/holds[/{id}]     let one hold lapse, or all: {"lapsed": n}
 //	GET    /_control/book             {"lines": [...]}, see BookLine
 //	GET    /_control/patients         {"patients": [...]}, see Patient
+//	GET    /_control/coverages        {"coverages": [...]}, see Coverage
 //	POST   /_control/fill             {"day": "2026-11-24", "schedule": ""}: free ones become busy
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them
+//	GET    /_control/login            see Logins; POST changes it first, see LoginChange
 //	GET    /_control/counters         see Counters
 //	POST   /_control/reset            first faults, data made anew, no history
 package ehrsim

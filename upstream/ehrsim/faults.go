@@ -66,7 +66,7 @@ type Fault struct {
 	ID    string    `json:"id,omitempty"`    // to change or remove it; given when empty
 	Kind  FaultKind `json:"kind"`            //
 	Path  string    `json:"path,omitempty"`  // prefix of path and query below the base: "/Slot", "/?_getpages", "/Slot/$prefetch"; empty: all
-	On    string    `json:"on,omitempty"`    // what they do, with commas between: hold, book, cancel, release (a Slot set free), register, coverage, read, search, find, metadata; empty: what the kind is about
+	On    string    `json:"on,omitempty"`    // what they do, with commas between: hold, book, cancel, release (a Slot set free), register, coverage, read, search, find, match, metadata; empty: what the kind is about
 	Count int       `json:"count,omitempty"` // requests to strike; 0: no end
 	Skip  int       `json:"skip,omitempty"`  // matching requests to let pass first
 	Rate  float64   `json:"rate,omitempty"`  // share of the matching requests to strike, 0..1; 0: all
@@ -80,7 +80,7 @@ type Fault struct {
 	Type       string   `json:"type,omitempty"`       // of wrong-type; default text/plain
 	Size       int64    `json:"size,omitempty"`       // of huge-gzip
 	By         int      `json:"by,omitempty"`         // of wrong-total
-	Shape      string   `json:"shape,omitempty"`      // of refuse
+	Shape      string   `json:"shape,omitempty"`      // of refuse: one of RefusalShapes, or of CoverageShapes
 	Hang       bool     `json:"hang,omitempty"`       // of lost, commit-lost and commit-late: the caller hangs up first
 	Stubborn   bool     `json:"stubborn,omitempty"`   // of stale-search
 }
@@ -111,7 +111,7 @@ func (f Fault) validate() error {
 		return fmt.Errorf("ehrsim: fault %s: numbers must not be negative", f.Kind)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return fmt.Errorf("ehrsim: fault %s: status %d: want 200 to 599", f.Kind, f.Status)
-	case f.Shape != "" && !slices.Contains(RefusalShapes(), f.Shape):
+	case f.Shape != "" && !slices.Contains(RefusalShapes(), f.Shape) && !slices.Contains(CoverageShapes(), f.Shape):
 		return fmt.Errorf("ehrsim: fault %s: shape %q: want one of %v", f.Kind, f.Shape, RefusalShapes())
 	case slices.ContainsFunc(strings.FieldsFunc(f.On, func(r rune) bool { return r == ',' }), func(on string) bool { return !slices.Contains(doingAll, on) }):
 		return fmt.Errorf("ehrsim: fault %s: on %q: want some of %v", f.Kind, f.On, doingAll)

@@ -91,10 +91,22 @@ type Options struct {
 	PatientRace     time.Duration // between looking for a known patient and adding one, so that parallel ones both add
 	PatientRequires []string      // members that a new Patient must have: "birthDate", "telecom"; else 422
 
+	NoMatch           bool // Patient/$match is not there
+	MatchCertainOnly  bool // $match refuses to give others than certain ones
+	MatchTellsSeveral bool // $match gives several certain ones where one is asked for
+	MatchUngraded     bool // matches carry a score and no grade
+
+	NoCoverage       bool     // Coverage is not there
+	CoverageSearch   bool     // argonaut: Coverage can be searched, as it can be in slots
+	CoverageRequires []string // members that a Coverage must have besides those of its version: "subscriberId"; else 422
+	CoverageFirst    bool     // a patient without coverage is booked nowhere
+
 	KeepBodies bool // the history keeps bodies
 
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
 	RequireBearer string        // the token that requests must carry; empty: none
+
+	Login Login // how callers get a token; zero: they need none
 
 	Latency   time.Duration // added to every answer
 	Jitter    time.Duration // up to this much more, at random
@@ -163,6 +175,7 @@ func (o Options) Validate() error {
 	}
 	_, err := o.location()
 	refuse(err != nil, "zone %q is not known", o.Zone)
+	errs = append(errs, o.Login.validate())
 	for _, f := range o.Faults {
 		errs = append(errs, f.validate())
 	}

@@ -67,7 +67,10 @@ var searchParams = map[string]map[string]searchParam{
 		"name": {text, "name", ""}, "family": {text, "name.family", ""}, "given": {text, "name.given", ""},
 		"birthdate": {date, "birthDate", ""}, "gender": {token, "gender", ""}, "active": {token, "active", ""},
 	},
-	"Coverage": {"beneficiary": {refer, "beneficiary", "Patient"}},
+	"Coverage": {
+		"beneficiary": {refer, "beneficiary", "Patient"}, "patient": {refer, "beneficiary", "Patient"},
+		"subscriber": {refer, "subscriber", "Patient"}, "status": {token, "status", ""},
+	},
 }
 
 // resultParams shape an answer and filter nothing.

@@ -15,6 +15,7 @@ type refusalShape struct {
 	bundle         bool   // the OperationOutcome stands in a searchset
 	cancelled      bool   // and beside it the Appointment, cancelled
 	vendor         string // a code of the vendor's own
+	expression     string // the element that it is about
 }
 
 // refusalShapes: who answers so is in the project's notes on specifications.
@@ -50,7 +51,7 @@ func (s *Server) refuse(w http.ResponseWriter, rq *request, name string, about o
 }
 
 func (s *Server) refusal(rq *request, name string, about object, wait int) reply {
-	sh := refusalShapes[name]
+	sh := shapeOf(rq, name)
 	a := reply{status: sh.status, header: map[string]string{}}
 	switch name {
 	case "unauthorized":
@@ -64,8 +65,12 @@ func (s *Server) refusal(rq *request, name string, about object, wait int) reply
 	if sh.vendor != "" {
 		details = obj("coding", list{obj("system", "urn:ehrsim:error", "code", sh.vendor, "display", sh.text)}, "text", sh.text)
 	}
+	var elements list
+	if sh.expression != "" {
+		elements = list{sh.expression}
+	}
 	a.body = obj("resourceType", "OperationOutcome", "issue", list{obj(
-		"severity", sh.severity, "code", sh.code, "details", details, "diagnostics", sh.text)})
+		"severity", sh.severity, "code", sh.code, "details", details, "diagnostics", sh.text, "location", elements, "expression", elements)})
 	if !sh.bundle {
 		return a
 	}

@@ -154,18 +154,23 @@ func (s *Server) complete(body object) error {
 	if body.str("resourceType") != "Patient" {
 		return bad("the body is not a Patient")
 	}
+	return lacks(body, "Patient", s.opts.PatientRequires)
+}
+
+// lacks names the members that are wanted and not there.
+func lacks(body object, typ string, wanted []string) error {
 	var issues list
-	for _, name := range s.opts.PatientRequires {
+	for _, name := range wanted {
 		if isEmpty(body.get(name)) {
-			issues = append(issues, obj("severity", "error", "code", "required", "diagnostics", "Patient."+name+" is required",
-				"location", list{"Patient." + name}, "expression", list{"Patient." + name}))
+			issues = append(issues, obj("severity", "error", "code", "required", "diagnostics", typ+"."+name+" is required",
+				"location", list{typ + "." + name}, "expression", list{typ + "." + name}))
 		}
 	}
 	if len(issues) == 0 {
 		return nil
 	}
 	return &failure{
-		status: http.StatusUnprocessableEntity, code: "required", text: "the Patient is not complete",
+		status: http.StatusUnprocessableEntity, code: "required", text: "the " + typ + " is not complete",
 		outcome: obj("resourceType", "OperationOutcome", "issue", issues),
 	}
 }
@@ -197,31 +202,4 @@ func (t *tx) addResource(typ, id string, body object) object {
 		id = newID(typ, t.number())
 	}
 	return t.putResource(body.with("id", id, "resourceType"))
-}
-
-// writeCoverage answers POST Coverage and PUT Coverage/{id}.
-func (s *Server) writeCoverage(rq *request) (reply, error) {
-	body, err := rq.resource()
-	if err != nil {
-		return reply{}, err
-	}
-	if body.str("resourceType") != "Coverage" || rq.id != body.str("id") && rq.id != "" {
-		return reply{}, bad("the body is not the Coverage")
-	}
-	return s.change(rq, func(t *tx) (reply, error) {
-		status := http.StatusCreated
-		if rq.id != "" {
-			if t.get("Coverage", rq.id) == nil {
-				return reply{}, &failure{status: http.StatusMethodNotAllowed, code: "not-supported", text: "ids are given by the server"}
-			}
-			status = http.StatusOK
-		}
-		for _, ref := range refsTo(body.find("beneficiary.reference"), "Patient/") {
-			if t.get("Patient", ref) == nil {
-				return reply{}, unprocessable("not-found", "Patient/"+ref+" is not known")
-			}
-		}
-		o := t.addResource("Coverage", rq.id, body)
-		return reply{status: status, body: o, tagged: o, location: true}, nil
-	})
 }

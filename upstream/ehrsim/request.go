@@ -21,7 +21,7 @@ type request struct {
 	http   *http.Request
 	base   string // "http://host:port/fhir"
 	path   string // below the base: "/Slot/$prefetch"
-	act    string // the interaction: read, search, find, prefetch, metadata, hold, book, create, update, patch, transaction; "": none
+	act    string // the interaction: read, search, find, prefetch, match, metadata, hold, book, create, update, patch, transaction; "": none
 	typ    string // the resource type in the path
 	id     string
 	params url.Values
@@ -56,6 +56,8 @@ func interaction(method string, parts []string) (act, typ, id string) {
 		return "create", typ, ""
 	case len(parts) == 2 && (last == "$find" || last == "$prefetch") && (reads || method == http.MethodPost):
 		return last[1:], typ, ""
+	case len(parts) == 2 && last == "$match" && method == http.MethodPost:
+		return "match", typ, ""
 	case (len(parts) == 2 || len(parts) == 3) && (last == "$hold" || last == "$book") && method == http.MethodPost:
 		if len(parts) == 3 {
 			id = parts[1]

@@ -9,8 +9,8 @@ import (
 
 // answer checks the caller and routes.
 func (s *Server) answer(rq *request) (reply, error) {
-	if want := s.opts.RequireBearer; want != "" && rq.path != "/metadata" && rq.http.Header.Get("Authorization") != "Bearer "+want {
-		return reply{}, &failure{status: http.StatusUnauthorized, code: "login", text: "authorization is required"}
+	if err := s.admit(rq); err != nil {
+		return reply{}, err
 	}
 	if err := rq.read(); err != nil {
 		return reply{}, err
@@ -48,11 +48,13 @@ func (s *Server) route(rq *request) (reply, error) {
 		return serve(rq)
 	case searchParams[rq.typ] == nil && rq.typ != "":
 		return reply{}, notFound("resource type " + rq.typ + " is not supported")
-	case rq.act == "search" && rq.typ != "Coverage":
+	case rq.typ == "Coverage" && s.opts.NoCoverage:
+		return reply{}, notFound("resource type Coverage is not supported")
+	case rq.act == "search" && (rq.typ != "Coverage" || s.searchesCoverage()):
 		return plain(s.search(rq, rq.typ))
 	case rq.act == "read":
 		return s.readOne(rq.typ, rq.id)
-	case slices.Contains([]string{"", "hold", "book", "find", "prefetch"}, rq.act):
+	case slices.Contains([]string{"", "hold", "book", "find", "prefetch", "match"}, rq.act):
 		return reply{}, notFound("nothing is served at " + rq.path)
 	}
 	return reply{}, &failure{status: http.StatusMethodNotAllowed, code: "not-supported", text: "method " + rq.http.Method + " is not supported at " + rq.path}
@@ -64,8 +66,13 @@ type handler func(*request) (reply, error)
 // handlers are the interactions besides reading and searching, by the dialect.
 func (s *Server) handlers() map[string]handler {
 	all := map[string]handler{
-		"create Patient": s.createPatient, "create Coverage": s.writeCoverage, "update Coverage": s.writeCoverage,
-		"patch Appointment": s.patchAppointment,
+		"create Patient": s.createPatient, "patch Appointment": s.patchAppointment,
+	}
+	if !s.opts.NoCoverage {
+		all["create Coverage"], all["update Coverage"] = s.writeCoverage, s.writeCoverage
+	}
+	if !s.opts.NoMatch {
+		all["match Patient"] = s.match
 	}
 	if s.opts.Dialect == Argonaut {
 		all["prefetch Slot"], all["find Appointment"] = s.prefetch, s.find
@@ -82,6 +89,10 @@ func (s *Server) handlers() map[string]handler {
 	}
 	return all
 }
+
+// searchesCoverage: the Argonaut guide has clients create and update insurance,
+// not look for it.
+func (s *Server) searchesCoverage() bool { return s.opts.Dialect == Slots || s.opts.CoverageSearch }
 
 func (s *Server) readOne(typ, id string) (reply, error) {
 	st := s.data()

@@ -42,7 +42,7 @@ var listsOfR4 = map[string][]string{
 // booleans and numbers are written without quotes in JSON.
 var (
 	booleans = words(`active allDay overbooked preferred appointmentRequired valueBoolean multipleBirthBoolean`)
-	numbers  = words(`latitude longitude altitude minutesDuration rank total priority valueInteger
+	numbers  = words(`latitude longitude altitude minutesDuration rank total priority order score valueInteger
 		valueDecimal valuePositiveInt valueUnsignedInt`)
 )
 

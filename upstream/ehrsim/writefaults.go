@@ -41,7 +41,7 @@ var doings = map[FaultKind][]string{
 
 var (
 	writing  = words("hold book cancel release register coverage")
-	doingAll = append(words("search read find metadata"), writing...)
+	doingAll = append(words("search read find match metadata"), writing...)
 )
 
 // meant says whether a fault is about a request.

@@ -182,6 +182,11 @@ func (t *tx) create(rq *request, typ, id string, body object, ifNoneExist string
 	if known, err := t.existing(typ, ifNoneExist); err != nil || known != nil {
 		return reply{status: http.StatusOK, body: known, tagged: known, location: true}, err
 	}
+	if typ == "Coverage" {
+		if err := t.insurable(body); err != nil {
+			return reply{}, err
+		}
+	}
 	if typ != "Appointment" {
 		o := t.addResource(typ, id, body)
 		return reply{status: http.StatusCreated, body: o, tagged: o, location: true}, nil
@@ -248,6 +253,9 @@ func (t *tx) acceptable(rq *request, body object) (object, error) {
 		return nil, unprocessable("required", "participant is missing")
 	}
 	if err := t.knownPatients(body); err != nil {
+		return nil, err
+	}
+	if err := t.insured(patientRefs(body)); err != nil {
 		return nil, err
 	}
 	if err := t.freeFor("", body); err != nil {
