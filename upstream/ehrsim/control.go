@@ -54,8 +54,6 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlFill(r.Method, body)
 	case "requests":
 		out, err = s.controlRequests(r)
-	case "login":
-		out, err = s.controlLogin(r.Method, body)
 	case "counters":
 		out = s.Counters()
 	case "reset":

@@ -106,8 +106,6 @@ type Options struct {
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
 	RequireBearer string        // the token that requests must carry; empty: none
 
-	Login Login // how callers get a token; zero: they need none
-
 	Latency   time.Duration // added to every answer
 	Jitter    time.Duration // up to this much more, at random
 	ErrorRate float64       // share of requests answered with 500, 0..1
@@ -175,7 +173,6 @@ func (o Options) Validate() error {
 	}
 	_, err := o.location()
 	refuse(err != nil, "zone %q is not known", o.Zone)
-	errs = append(errs, o.Login.validate())
 	for _, f := range o.Faults {
 		errs = append(errs, f.validate())
 	}
