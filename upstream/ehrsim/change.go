@@ -198,5 +198,6 @@ func (s *Server) Reset() error {
 	s.pages.clear()
 	s.stale.clear()
 	s.log.clear()
+	s.login.reset()
 	return nil
 }

@@ -25,6 +25,8 @@ type Server struct {
 	log     *history
 	pages   *pageBox
 	stale   staleBox
+	users   userBox
+	login   *loginDesk
 
 	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
 	store *store
@@ -48,9 +50,14 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ehrsim: zone: %w", err)
 	}
-	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), stopping: make(chan struct{})}
+	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), login: newLoginDesk(o), stopping: make(chan struct{})}
 	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot}
 	s.stale.clear()
+	for _, u := range o.Users {
+		if err := s.AddUser(u); err != nil {
+			return nil, err
+		}
+	}
 	s.store, err = s.build()
 	return s, err
 }
@@ -140,10 +147,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// ServeHTTP answers the control API under /_control/ and FHIR under /fhir.
+// ServeHTTP answers the control API under /_control/, the token endpoint, and
+// FHIR under /fhir.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, controlPath) {
 		s.control(w, r)
+		return
+	}
+	if r.URL.Path == tokenPath && s.login.settings().Kind != "" {
+		s.token(w, r)
 		return
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, BasePath)
@@ -156,7 +168,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	done := s.log.begin(r, rq, s.clock.now())
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() { done(sw.status) }()
-	if s.spoilBefore(sw, rq) {
+	if s.spoilBefore(sw, rq) || s.discovery(sw, rq) {
 		return
 	}
 	a, err := s.answer(rq)
