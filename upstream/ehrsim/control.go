@@ -46,6 +46,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlHolds(r.Method, id)
 	case "book":
 		out = map[string][]BookLine{"lines": s.Book()}
+	case "users":
+		out, err = s.controlUsers(r.Method, body)
 	case "patients":
 		out = map[string][]Patient{"patients": s.Patients()}
 	case "coverages":
@@ -54,6 +56,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlFill(r.Method, body)
 	case "requests":
 		out, err = s.controlRequests(r)
+	case "login":
+		out, err = s.controlLogin(r.Method, body)
 	case "counters":
 		out = s.Counters()
 	case "reset":

@@ -40,6 +40,14 @@
 // Patients pat-1 to pat-5, and pat-9 who has what rivals take, are known from
 // the beginning.
 //
+// # Logging in
+//
+// With Options.Login callers need a token of POST /oauth/token, which
+// [base]/.well-known/smart-configuration names: by a client secret, or as SMART
+// Backend Services say, by an assertion signed with a key of the client's set.
+// Assertions are judged strictly, and each is taken once. Tokens are opaque, end,
+// and allow what their scopes say. Faults strike there by the path /oauth/token.
+//
 // # Control API
 //
 // What the Go methods of [Server] do, the control API does over HTTP, in plain
@@ -63,9 +71,11 @@
 //	DELETE /_control/holds[/{id}]     let one hold lapse, or all: {"lapsed": n}
 //	GET    /_control/book             {"lines": [...]}, see BookLine
 //	GET    /_control/patients         {"patients": [...]}, see Patient
+//	GET    /_control/users            {"users": [...]}, see User; POST gives somebody a token, DELETE takes all back
 //	GET    /_control/coverages        {"coverages": [...]}, see Coverage
 //	POST   /_control/fill             {"day": "2026-11-24", "schedule": ""}: free ones become busy
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them
+//	GET    /_control/login            see Logins; POST changes it first, see LoginChange
 //	GET    /_control/counters         see Counters
 //	POST   /_control/reset            first faults, data made anew, no history
 package ehrsim

@@ -101,10 +101,14 @@ type Options struct {
 	CoverageRequires []string // members that a Coverage must have besides those of its version: "subscriberId"; else 422
 	CoverageFirst    bool     // a patient without coverage is booked nowhere
 
+	Users []User // who has a token from the beginning
+
 	KeepBodies bool // the history keeps bodies
 
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
 	RequireBearer string        // the token that requests must carry; empty: none
+
+	Login Login // how callers get a token; zero: they need none
 
 	Latency   time.Duration // added to every answer
 	Jitter    time.Duration // up to this much more, at random
@@ -173,6 +177,7 @@ func (o Options) Validate() error {
 	}
 	_, err := o.location()
 	refuse(err != nil, "zone %q is not known", o.Zone)
+	errs = append(errs, o.Login.validate())
 	for _, f := range o.Faults {
 		errs = append(errs, f.validate())
 	}

@@ -9,8 +9,11 @@ import (
 
 // answer checks the caller and routes.
 func (s *Server) answer(rq *request) (reply, error) {
-	if want := s.opts.RequireBearer; want != "" && rq.path != "/metadata" && rq.http.Header.Get("Authorization") != "Bearer "+want {
-		return reply{}, &failure{status: http.StatusUnauthorized, code: "login", text: "authorization is required"}
+	if u, ok := s.user(rq); ok {
+		return s.answerUser(rq, u)
+	}
+	if err := s.admit(rq); err != nil {
+		return reply{}, err
 	}
 	if err := rq.read(); err != nil {
 		return reply{}, err
