@@ -30,6 +30,7 @@ type Request struct {
 	IfMatch       string              `json:"ifMatch,omitempty"`
 	IfNoneExist   string              `json:"ifNoneExist,omitempty"`
 	Authorization bool                `json:"authorization,omitempty"` // whether one was sent; never which
+	Bearer        string              `json:"bearer,omitempty"`        // the first 16 hex digits of the SHA-256 of the token
 	CacheControl  string              `json:"cacheControl,omitempty"`
 	Faults        []FaultKind         `json:"faults,omitempty"` // that struck
 	Status        int                 `json:"status"`
@@ -73,7 +74,7 @@ func (h *history) begin(r *http.Request, rq *request, at time.Time) func(status 
 	began := time.Now()
 	note := &Request{
 		At: at, Method: r.Method, Path: rq.path, Query: r.URL.RawQuery, Accept: r.Header.Get("Accept"),
-		Authorization: r.Header.Get("Authorization") != "", CacheControl: r.Header.Get("Cache-Control"),
+		Authorization: r.Header.Get("Authorization") != "", Bearer: bearerOf(r), CacheControl: r.Header.Get("Cache-Control"),
 		Doing: rq.doing(), ContentType: r.Header.Get("Content-Type"), IfMatch: r.Header.Get("If-Match"), IfNoneExist: r.Header.Get("If-None-Exist"),
 	}
 	note.describe(rq)
