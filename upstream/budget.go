@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -10,13 +11,13 @@ import (
 	"slotgate/scheduling"
 )
 
-// share is how many calls may pass a waiting lane before it has its turn: each
-// keeps 5 % of the budget.
-const share = 20
+// inTwenty is how many calls may pass a waiting lane before it has its turn:
+// each keeps 5 % of the budget.
+const inTwenty = 20
 
 // budget is how much we may ask of one source: calls a second, calls at once,
-// and nothing at all while it asked for a pause. Who waits is served by lane,
-// then in order of arrival.
+// less of both while it shows that this is too much, and nothing at all while it
+// asked for a pause. Who waits is served by lane, then in order of arrival.
 type budget struct {
 	source   scheduling.SourceID
 	rate     float64       // tokens a second
@@ -33,7 +34,8 @@ type budget struct {
 	queues [len(lanes)][]*turn
 	passed [len(lanes)]int // calls of earlier lanes that went first while it waited
 	timer  *time.Timer     // the next token, while somebody waits for it
-	until  time.Time       // end of the pause, by now
+	press  *pressure
+	until  time.Time // end of the pause, by now
 }
 
 // turn is one who waits.
@@ -48,6 +50,7 @@ func newBudget(source scheduling.SourceID, limits Limits, now func() time.Time) 
 	return &budget{
 		source: source, rate: limits.Rate, burst: burst, tokens: burst, filled: time.Now(),
 		places: limits.Concurrency, patience: limits.RetryWait.Std(), now: now,
+		press: newPressure(cmp.Or(limits.Recover.Std(), defaultRecover), time.Now()),
 	}
 }
 
@@ -106,9 +109,11 @@ func (b *budget) vacate(l lane) {
 
 // serve gives out places while there are some. The caller holds the lock.
 func (b *budget) serve() {
-	for b.busy < b.places {
-		rank := b.next()
-		if rank < 0 || !b.token() {
+	share := b.press.at(time.Now())
+	places := b.placesOf(share)
+	for b.busy < places {
+		rank := b.next(places)
+		if rank < 0 || !b.token(share) {
 			return
 		}
 		t := b.queues[rank][0]
@@ -129,13 +134,13 @@ func (b *budget) serve() {
 }
 
 // next is the rank of the lane whose turn it is, -1 for none.
-func (b *budget) next() int {
+func (b *budget) next(places int) int {
 	first := -1
 	for rank := range lanes {
-		if len(b.queues[rank]) == 0 || lanes[rank].patient() && b.lazy >= b.lazyPlaces() {
+		if len(b.queues[rank]) == 0 || lanes[rank].patient() && b.lazy >= lazyPlaces(places) {
 			continue
 		}
-		if b.passed[rank] >= share-1 {
+		if b.passed[rank] >= inTwenty-1 {
 			return rank
 		}
 		if first < 0 {
@@ -145,25 +150,29 @@ func (b *budget) next() int {
 	return first
 }
 
+// placesOf is how many calls at once this share of the limits is: one at least.
+func (b *budget) placesOf(share float64) int { return max(1, int(math.Round(float64(b.places)*share))) }
+
 // lazyPlaces is how many calls of patient lanes may be under way.
-func (b *budget) lazyPlaces() int {
-	if b.places >= 3 {
-		return b.places - 1
+func lazyPlaces(places int) int {
+	if places >= 3 {
+		return places - 1
 	}
-	return b.places
+	return places
 }
 
 // token takes one, or sees to it that serve is called when there is one.
-func (b *budget) token() bool {
+func (b *budget) token(share float64) bool {
 	now := time.Now()
-	b.tokens = math.Min(b.burst, b.tokens+now.Sub(b.filled).Seconds()*b.rate)
+	rate, burst := b.rate*share, math.Max(1, b.burst*share)
+	b.tokens = math.Min(burst, b.tokens+now.Sub(b.filled).Seconds()*rate)
 	b.filled = now
 	if b.tokens >= 1 {
 		b.tokens--
 		return true
 	}
 	if b.timer == nil {
-		wait := time.Duration((1 - b.tokens) / b.rate * float64(time.Second))
+		wait := time.Duration((1 - b.tokens) / rate * float64(time.Second))
 		b.timer = time.AfterFunc(max(wait, time.Microsecond), func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -172,6 +181,20 @@ func (b *budget) token() bool {
 		})
 	}
 	return false
+}
+
+// feel learns from the end of a call how much the source can bear.
+func (b *budget) feel(op string, took time.Duration, err error) (cut bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.press.feel(op, took, err, time.Now())
+}
+
+// share is the part of the limits that the source is asked for just now.
+func (b *budget) share() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.press.at(time.Now())
 }
 
 // pause stops calls until then, by now's clock. A shorter pause does not end a
@@ -216,7 +239,10 @@ func (b *budget) state() map[string]any {
 	for rank, l := range lanes {
 		waiting[string(l)] = len(b.queues[rank])
 	}
-	out := map[string]any{"rate": b.rate, "concurrency": b.places, "inFlight": b.busy, "waiting": waiting}
+	share := b.press.at(time.Now())
+	out := map[string]any{
+		"rate": b.rate, "concurrency": b.places, "share": math.Round(100*share) / 100, "inFlight": b.busy, "waiting": waiting,
+	}
 	if left > 0 {
 		out["pausedFor"] = left.Round(time.Second).String()
 	}

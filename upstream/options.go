@@ -86,6 +86,10 @@ type Limits struct {
 	// RetryWait is the longest wait before such a try, also where the source
 	// asks for one (Retry-After); default: 5s.
 	RetryWait config.Duration `yaml:"retry_wait"`
+	// Recover is how long it takes from the least that a source is asked for
+	// (5 % of rate and concurrency, after it said or showed that more is too
+	// much) until it is asked for all again; default: 1m.
+	Recover config.Duration `yaml:"recover"`
 	// MaxBody is the largest answer in bytes, decompressed; default: 32 MiB.
 	MaxBody int64 `yaml:"max_body"`
 	// MaxPages is the most pages of one search; default: 500.
@@ -130,6 +134,7 @@ func (l *Limits) SetDefaults() {
 		*l.Retries = 2
 	}
 	setDefault(&l.RetryWait, config.Duration(5*time.Second))
+	setDefault(&l.Recover, config.Duration(defaultRecover))
 	setDefault(&l.MaxBody, 32<<20)
 	setDefault(&l.MaxPages, 500)
 	setDefault(&l.MaxSlots, 200_000)
@@ -223,6 +228,7 @@ func (l *Limits) Validate() error {
 		need("timeout", l.Timeout > 0, "is %v; write a duration such as 30s", l.Timeout),
 		need("retries", l.Retries == nil || *l.Retries >= 0 && *l.Retries <= 10, "write 0 to 10"),
 		need("retry_wait", l.RetryWait > 0, "is %v; write a duration such as 5s", l.RetryWait),
+		need("recover", l.Recover > 0, "is %v; write a duration such as 1m", l.Recover),
 		need("max_body", l.MaxBody >= 1024 && l.MaxBody <= 1<<30, "is %d; write bytes, 1024 to 1073741824", l.MaxBody),
 		need("max_pages", l.MaxPages >= 1, "is %d; write 1 or more", l.MaxPages),
 		need("max_slots", l.MaxSlots >= 1, "is %d; write 1 or more", l.MaxSlots),

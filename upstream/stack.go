@@ -39,7 +39,7 @@ func newStack(s *stack, w *wire) sender {
 	send = s.loggedIn(send) // a token, renewed once where it is refused
 	send = s.timed(send)    // limits.timeout, or the call's own
 	send = s.observed(send) // metrics
-	send = s.budgeted(send) // by lane: limits.rate, limits.concurrency, and the pause that the source asked for
+	send = s.budgeted(send) // by lane: limits.rate, limits.concurrency, less under pressure, and the pause that the source asked for
 	send = s.broken(send)   // a breaker each for reads, writes and prefetch
 	return s.retried(send)  // limits.retries, reads only
 }
@@ -153,9 +153,15 @@ func (s *stack) budgeted(next sender) sender {
 			return nil, err
 		}
 		defer s.budget.leave(c.lane)
+		began := time.Now()
 		a, err := next(ctx, c)
-		_, user := userOf(ctx) // who asks too much alone slows nobody else down
-		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 && !user {
+		if _, user := userOf(ctx); user {
+			return a, err // who asks too much alone slows nobody else down
+		}
+		if s.budget.feel(c.op, time.Since(began), err) {
+			s.metrics.cut()
+		}
+		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 {
 			s.budget.pause(s.now().Add(wait.RetryAfter))
 		}
 		return a, err
