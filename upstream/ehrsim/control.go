@@ -48,8 +48,6 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out = map[string][]BookLine{"lines": s.Book()}
 	case "users":
 		out, err = s.controlUsers(r.Method, body)
-	case "users":
-		out, err = s.controlUsers(r.Method, body)
 	case "patients":
 		out = map[string][]Patient{"patients": s.Patients()}
 	case "coverages":

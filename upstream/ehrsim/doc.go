@@ -72,7 +72,6 @@
 //	GET    /_control/book             {"lines": [...]}, see BookLine
 //	GET    /_control/patients         {"patients": [...]}, see Patient
 //	GET    /_control/users            {"users": [...]}, see User; POST gives somebody a token, DELETE takes all back
-//	GET    /_control/users            {"users": [...]}, see User; POST gives somebody a token, DELETE takes all back
 //	GET    /_control/coverages        {"coverages": [...]}, see Coverage
 //	POST   /_control/fill             {"day": "2026-11-24", "schedule": ""}: free ones become busy
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them

@@ -103,8 +103,6 @@ type Options struct {
 
 	Users []User // who has a token from the beginning
 
-	Users []User // who has a token from the beginning
-
 	KeepBodies bool // the history keeps bodies
 
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any

@@ -12,9 +12,6 @@ func (s *Server) answer(rq *request) (reply, error) {
 	if u, ok := s.user(rq); ok {
 		return s.answerUser(rq, u)
 	}
-	if u, ok := s.user(rq); ok {
-		return s.answerUser(rq, u)
-	}
 	if err := s.admit(rq); err != nil {
 		return reply{}, err
 	}
