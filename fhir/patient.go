@@ -56,7 +56,7 @@ func RegistrationOf(rel scheduling.Release, patient *model.Patient) (scheduling.
 	if err != nil {
 		return none, refusePatient("Patient", "the patient cannot be kept")
 	}
-	if err := harmless(data); err != nil {
+	if err := harmless("Patient", data); err != nil {
 		return none, err
 	}
 	r := registrationOf(&kept)

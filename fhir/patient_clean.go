@@ -24,44 +24,51 @@ func tree(data []byte) (any, error) {
 	return all, nil
 }
 
+// hygiene judges what a resource holds; kind is its type, for the refusals.
+type hygiene struct{ kind string }
+
 // harmless refuses a resource with markup or control characters anywhere but in
 // its narrative, and a narrative that does more than show text. It is handed on
 // to people's browsers, in clinics and elsewhere.
-func harmless(data []byte) error {
+func harmless(kind string, data []byte) error {
 	all, err := tree(data)
 	if err != nil {
 		return err
 	}
-	return harmlessIn("Patient", "", all)
+	return hygiene{kind}.value(kind, "", all)
 }
 
-func harmlessIn(path, name string, value any) error {
+func (h hygiene) refuse(element, what string) error {
+	return scheduling.Refuse(scheduling.NotAcceptable, element, "the %s %s", strings.ToLower(h.kind), what)
+}
+
+func (h hygiene) value(path, name string, value any) error {
 	switch v := value.(type) {
 	case map[string]any:
 		for key, inner := range v {
 			at := path
-			if path == "Patient" && key != "resourceType" && scheduling.PlainText(key) {
-				at = "Patient." + strings.TrimPrefix(key, "_")
+			if path == h.kind && key != "resourceType" && scheduling.PlainText(key) {
+				at = h.kind + "." + strings.TrimPrefix(key, "_")
 			}
 			if !scheduling.PlainText(key) {
-				return refusePatient(at, "the patient holds markup or control characters")
+				return h.refuse(at, "holds markup or control characters")
 			}
-			if err := harmlessIn(at, key, inner); err != nil {
+			if err := h.value(at, key, inner); err != nil {
 				return err
 			}
 		}
 	case []any:
 		for _, inner := range v {
-			if err := harmlessIn(path, name, inner); err != nil {
+			if err := h.value(path, name, inner); err != nil {
 				return err
 			}
 		}
 	case string:
 		if name == "div" {
-			return harmlessNarrative(v)
+			return h.narrative(v)
 		}
 		if !scheduling.PlainText(v) {
-			return refusePatient(path, "the patient holds markup or control characters")
+			return h.refuse(path, "holds markup or control characters")
 		}
 	}
 	return nil
@@ -78,8 +85,8 @@ const narrativeAttributes = ` abbr align alt axis border cellpadding cellspacing
  frame headers height href hreflang id lang longdesc name rel rev rowspan rules scope span src start style summary
  title type valign value width xmlns `
 
-func harmlessNarrative(div string) error {
-	const element = "Patient.text"
+func (h hygiene) narrative(div string) error {
+	element := h.kind + ".text"
 	dec := xml.NewDecoder(strings.NewReader(div))
 	dec.Entity = xml.HTMLEntity
 	for {
@@ -88,14 +95,14 @@ func harmlessNarrative(div string) error {
 			return nil
 		}
 		if err != nil {
-			return refusePatient(element, "the narrative is not well-formed XHTML")
+			return h.refuse(element, "has a narrative that is not well-formed XHTML")
 		}
 		switch t := token.(type) {
 		case xml.ProcInst, xml.Directive:
-			return refusePatient(element, "the narrative does more than show text")
+			return h.refuse(element, "has a narrative that does more than show text")
 		case xml.StartElement:
 			if !harmlessTag(t) {
-				return refusePatient(element, "the narrative does more than show text")
+				return h.refuse(element, "has a narrative that does more than show text")
 			}
 		}
 	}
@@ -148,24 +155,34 @@ func withoutReferences(data []byte) ([]byte, error) {
 		delete(top, "link")
 		delete(top, "_link")
 	}
-	kept, _ := unreferred(all)
-	out, err := json.Marshal(kept)
+	none := referring(func(string) (string, bool) { return "", false })
+	kept, _ := none.value(all)
+	return untree(kept)
+}
+
+// untree writes a tree again.
+func untree(all any) ([]byte, error) {
+	out, err := json.Marshal(all)
 	if err != nil {
-		return nil, scheduling.Fault(scheduling.Internal, err, "a patient cannot be written")
+		return nil, scheduling.Fault(scheduling.Internal, err, "a resource cannot be written")
 	}
 	return out, nil
 }
 
-// unreferred gives the value without references; gone tells that nothing is left
-// of it.
-func unreferred(value any) (kept any, gone bool) {
+// referring says what becomes of a reference that is not to something contained:
+// the address to write in its place, or false for none.
+type referring func(reference string) (string, bool)
+
+// value gives the value with its references changed; gone tells that nothing is
+// left of it.
+func (to referring) value(value any) (kept any, gone bool) {
 	switch v := value.(type) {
 	case map[string]any:
-		return v, unreferredObject(v)
+		return v, to.object(v)
 	case []any:
-		var list []any
+		list := []any{}
 		for _, inner := range v {
-			if one, gone := unreferred(inner); !gone {
+			if one, gone := to.value(inner); !gone {
 				list = append(list, one)
 			}
 		}
@@ -175,16 +192,20 @@ func unreferred(value any) (kept any, gone bool) {
 	}
 }
 
-func unreferredObject(v map[string]any) (gone bool) {
+func (to referring) object(v map[string]any) (gone bool) {
 	changed := false
-	if to, ok := v["reference"].(string); ok && !strings.HasPrefix(to, "#") {
-		delete(v, "reference")
-		delete(v, "_reference")
-		delete(v, "type") // of what it led to
-		changed = true
+	if at, ok := v["reference"].(string); ok && !strings.HasPrefix(at, "#") {
+		if address, ok := to(at); ok {
+			v["reference"] = address
+		} else {
+			delete(v, "reference")
+			delete(v, "_reference")
+			delete(v, "type") // of what it led to
+			changed = true
+		}
 	}
 	for key, inner := range v {
-		one, lost := unreferred(inner)
+		one, lost := to.value(inner)
 		if lost {
 			delete(v, key)
 			changed = true
