@@ -11,11 +11,14 @@ import (
 	"slotgate/scheduling"
 )
 
-// jwks serves our public keys: none, while we sign nothing.
+// jwks serves the public keys that the sources know us by.
 func (x *exchange) jwks() error {
+	if x.s.deps.KeySet == nil {
+		return scheduling.Refuse(scheduling.UnknownID, "", "no source is logged in at with a key of ours")
+	}
 	x.cacheable()
 	x.c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return x.c.SendString(`{"keys":[]}`)
+	return x.c.Send(x.s.deps.KeySet)
 }
 
 // smartConfiguration is not there: no issuer of tokens is configured.

@@ -91,8 +91,17 @@ func TestOperationDefinitionsAreListed(t *testing.T) {
 	if r := w.get("/fhir/r4/OperationDefinition/none"); r.status != http.StatusNotFound {
 		t.Errorf("status %d", r.status)
 	}
-	if r := w.get("/.well-known/jwks.json"); r.body != `{"keys":[]}` || !strings.HasPrefix(r.header.Get("Content-Type"), "application/json") {
+}
+
+func TestOurPublicKeysAreServedWhereThereAreAny(t *testing.T) {
+	t.Parallel()
+	const set = `{"keys":[{"kid":"a"}]}`
+	w := start(t, func(_ *Options, d *Deps) { d.KeySet = []byte(set) })
+	if r := w.get("/.well-known/jwks.json"); r.body != set || r.header.Get("Content-Type") != "application/json" {
 		t.Errorf("%s %s", r.header.Get("Content-Type"), r.body)
+	}
+	if r := start(t, nil).get("/.well-known/jwks.json"); r.status != http.StatusNotFound || r.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("without one: %d %s", r.status, r.header.Get("Cache-Control"))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	t.Parallel()
-	w := start(t, func(o *Options, _ *Deps) { o.PublicURL = "https://slots.example.org" })
+	w := start(t, func(o *Options, d *Deps) { o.PublicURL, d.KeySet = "https://slots.example.org", []byte(`{"keys":[]}`) })
 	for _, tc := range []struct{ method, path, cache string }{
 		{"GET", "/fhir/r4/Appointment/$find", "no-store"},
 		{"GET", "/fhir/stu3/Practitioner", "no-store"},
@@ -210,7 +210,7 @@ func TestAKeyIsNeededWhereAnonymousMayNot(t *testing.T) {
 		"/fhir/r4/metadata":                               http.StatusOK,
 		"/fhir/stu3/OperationDefinition/appointment-find": http.StatusOK,
 		"/fhir/r4/OperationDefinition":                    http.StatusOK,
-		"/.well-known/jwks.json":                          http.StatusOK,
+		"/.well-known/jwks.json":                          http.StatusNotFound, // nobody needs a key for what is not there
 	} {
 		r := w.get(path)
 		if r.status != want {

@@ -30,6 +30,9 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Version    string // of the program, told in the CapabilityStatement
 	Now        func() time.Time
+	// KeySet is the document of our public keys (RFC 7517), by which sources
+	// know what we signed; nil: we sign nothing, and none is served.
+	KeySet []byte
 
 	// Desk holds and books; nil: nothing of that is served, or told.
 	Desk Desk

@@ -58,6 +58,9 @@ func (f *file) Validate() error {
 			return config.At(at("sources", i, "prefetch.cron"), "%v", err)
 		}
 	}
+	if err := f.checkKeys(); err != nil {
+		return err
+	}
 	for i, caller := range f.Auth.Callers {
 		for _, id := range caller.Trusted {
 			if !seen[id] {

@@ -17,6 +17,7 @@ import (
 	"slotgate/cache"
 	"slotgate/cache/embedded"
 	"slotgate/cache/replica"
+	"slotgate/cache/vault"
 	"slotgate/fhir"
 	"slotgate/gateway"
 	"slotgate/scheduling"
@@ -58,6 +59,7 @@ type node struct {
 	admin   *keptListener
 	keeper  *keeper // nil where no bookings are taken; noKeeper says why
 	secrets *secrets
+	logins  *vault.Vault // seals the tokens of sources; nil: they are not shared
 	serving atomic.Pointer[gateway.Server] // that of the current shift
 
 	noKeeper error
@@ -115,6 +117,9 @@ func (n *node) open(ctx context.Context, f *file) (err error) {
 		redis.URL = n.redis.URL()
 	}
 	if n.store, err = cache.Open(ctx, redis, cache.Deps{Logger: n.log, Registerer: n.metrics}); err != nil {
+		return err
+	}
+	if err = n.openLogins(f); err != nil {
 		return err
 	}
 	n.secrets = openSecrets(ctx, n)

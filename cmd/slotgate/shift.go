@@ -39,7 +39,7 @@ type shift struct {
 func (n *node) startShift(f *file) (*shift, error) {
 	s := &shift{node: n, file: f, metrics: prometheus.NewRegistry()}
 	var err error
-	if s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: s.metrics}); err != nil {
+	if s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: s.metrics, Tokens: n.tokens}); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(s.makeFetch(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
@@ -123,6 +123,9 @@ func (s *shift) makeGateway() error {
 		deps.Desk, deps.Patients, deps.PrincipalKey = s.booking, s.people, n.keeper.secret
 		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
+	}
+	if deps.KeySet, err = s.file.keySet(); err != nil {
+		return err
 	}
 	s.gateway, err = gateway.New(s.file.Gateway, deps)
 	return err
