@@ -53,6 +53,7 @@ type EHR struct {
 	state  map[Fault]bool
 	late   []commit
 	serial int
+	folk   folk
 
 	// LateBy is how long LateCommit takes.
 	LateBy time.Duration
@@ -76,6 +77,7 @@ type commit struct {
 func NewEHR(clock *Clock, can scheduling.Abilities, slots ...scheduling.Slot) *EHR {
 	h := &EHR{
 		clock: clock, can: can, slots: map[string]*slot{}, appts: map[string]*scheduling.Appointment{},
+		folk: newFolk(),
 		next: map[scheduling.CallKind][]Fault{}, state: map[Fault]bool{}, Writes: map[scheduling.CallKind]int{}, LateBy: 30 * time.Second,
 	}
 	for _, s := range slots {
