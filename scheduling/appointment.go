@@ -98,6 +98,10 @@ type Appointment struct {
 	// Identifiers are the values that carry our identifier system.
 	Identifiers []string  `json:"identifiers,omitempty"`
 	Updated     time.Time `json:"updated,omitzero"` // meta.lastUpdated
+	Created     time.Time `json:"created,omitzero"` // when it was made; zero where only the day is told
+	// Shown is when the EHR gave this answer, by its own clock (Date); zero where
+	// it was not told.
+	Shown time.Time `json:"shown,omitzero"`
 }
 
 // HasIdentifier tells whether the appointment carries this identifier of ours.

@@ -116,6 +116,17 @@ type CancelCall struct {
 	Native string
 	ETag   string // "": whatever version there is
 	Reason string // code of the reason, "" for none
+	// Identifier is ours on the appointment, and the mark of its slots.
+	Identifier string
+}
+
+// VacateCall frees what is left of a booking of ours that does not stand, or
+// does not stand any more: slots that bear its mark still. No other slot may be
+// touched, and none on which an appointment is seen to stand.
+type VacateCall struct {
+	Offer      OfferRecord
+	Native     string // the appointment that was cancelled; "" where none was made
+	Identifier string
 }
 
 // FindCall looks for appointments: by our identifier where the source can, else
@@ -132,7 +143,7 @@ type SlotState struct {
 	ID     string
 	Status SlotStatus
 	ETag   string
-	Mark   string // our identifier, where the slot carries our mark of a hold
+	Mark   string // our identifier, where the slot carries our mark of a hold (not that of a booking)
 }
 
 // KeyState is what is known of an idempotency key.

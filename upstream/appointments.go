@@ -45,7 +45,7 @@ func (c *Client) SlotStates(ctx context.Context, slots []string, purpose schedul
 			return nil, err
 		}
 		out[i].Status, out[i].ETag = s.slot.Status, s.etag
-		if len(s.marks) > 0 {
+		if s.held {
 			out[i].Mark = s.marks[0]
 		}
 	}
@@ -199,8 +199,8 @@ func (c *Client) judgeSearch(err error) error {
 }
 
 // Ours gives every appointment from now on that carries our identifier system,
-// and each slot that is held under our mark, as a pending one without an id. A
-// slot under our mark on which an appointment stands is no hold.
+// and each slot that is held under our mark, as a pending one without an id; so
+// is one that was claimed for a booking, if no appointment stands on it.
 //
 // Errors: see booking.EHR; not-supported where our identifier cannot be searched:
 // then there may be others than those that are given with it.
@@ -243,26 +243,32 @@ func (s appointmentSearch) identified(ctx context.Context, t *traits) ([]schedul
 	return slices.DeleteFunc(found, notOurs), nil
 }
 
+// markedSlot is a busy-tentative slot under our mark, as a pending appointment.
+type markedSlot struct {
+	scheduling.Appointment
+	held bool // the mark is that of a hold
+}
+
 // heldSlots are the busy-tentative slots that carry our mark.
-func (s appointmentSearch) heldSlots(ctx context.Context) ([]scheduling.Appointment, error) {
+func (s appointmentSearch) heldSlots(ctx context.Context) ([]markedSlot, error) {
 	c := s.client
 	query := url.Values{"status": {string(scheduling.SlotTentative)}, "start": {"ge" + c.searchTime(c.now(), -1)}}
 	c.opts.Quirks.set(query)
-	var out []scheduling.Appointment
+	var out []markedSlot
 	err := s.pages(ctx, scheduling.KindSlot, query, func(res model.Resource) {
 		in, ok := res.(*model.Slot)
 		if !ok {
 			return
 		}
-		marks := oursAmong(in.Identifier)
+		marks, held := marksAmong(in.Identifier)
 		if in.Status != string(scheduling.SlotTentative) || len(marks) == 0 {
 			return
 		}
 		slot, _ := fhir.NewSlots(c.source.Zone).Slot(in)
-		out = append(out, scheduling.Appointment{
+		out = append(out, markedSlot{held: held, Appointment: scheduling.Appointment{
 			Status: scheduling.ApptPending, Slots: []string{in.ID}, Identifiers: marks, ETag: etagOf(nil, in.Meta),
 			Start: slot.Start, End: slot.End,
-		})
+		}})
 	})
 	return out, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"slotgate/fhir"
@@ -20,6 +21,7 @@ type document struct {
 	kind    scheduling.Kind
 	id      string
 	etag    string
+	shown   time.Time // when, by the source's clock; zero where not told
 	members map[string]json.RawMessage
 }
 
@@ -70,6 +72,7 @@ func (c *Client) document(ctx context.Context, kind scheduling.Kind, id string, 
 		return nil, nil, c.judgeRead(err)
 	}
 	d.etag = etagOf(a.header, res.Common().Meta)
+	d.shown, _ = http.ParseTime(a.header.Get("Date"))
 	return d, res, nil
 }
 
@@ -180,8 +183,18 @@ func (c *Client) appointmentOf(in *model.Appointment, header http.Header) schedu
 	if in.Meta != nil {
 		out.Updated, _ = scheduling.ParseInstant(in.Meta.LastUpdated, c.source.Zone)
 	}
+	out.Created = c.createdAt(in.Created)
 	out.Start, out.End = c.timesAt(in, out.Actors)
 	return out
+}
+
+// createdAt is when an appointment was made, where that is told to the second.
+func (c *Client) createdAt(text string) time.Time {
+	if !strings.Contains(text, "T") {
+		return time.Time{} // a day, or nothing
+	}
+	at, _ := scheduling.ParseInstant(text, c.source.Zone)
+	return at
 }
 
 // timesAt are the instants of an appointment. Without an offset they are of the
@@ -206,12 +219,24 @@ func (c *Client) timesAt(in *model.Appointment, actors []scheduling.Actor) (from
 }
 
 // oursAmong are the values of our identifier system.
-func oursAmong(list []model.Identifier) []string {
+func oursAmong(list []model.Identifier) []string { return valuesOf(IdentifierSystem, list) }
+
+func valuesOf(system string, list []model.Identifier) []string {
 	var out []string
 	for _, one := range list {
-		if one.System == IdentifierSystem && one.Value != "" && !slices.Contains(out, one.Value) {
+		if one.System == system && one.Value != "" && !slices.Contains(out, one.Value) {
 			out = append(out, one.Value)
 		}
 	}
 	return out
+}
+
+// marksAmong are the marks of ours on a slot; held: they are of a hold. Beside
+// one of a booking that of a hold means nothing.
+func marksAmong(list []model.Identifier) (marks []string, held bool) {
+	if marks = oursAmong(list); len(marks) > 0 {
+		return marks, false
+	}
+	marks = valuesOf(HoldSystem, list)
+	return marks, len(marks) > 0
 }

@@ -52,6 +52,14 @@ func TestAnAppointmentIsReadTolerantly(t *testing.T) {
 			`{"resourceType":"Appointment","id":"a1","status":"booked","start":"2026-10-25T08:00:00","end":"2026-10-25T08:30:00"}`, vienna,
 			scheduling.Appointment{ID: "a1", Status: scheduling.ApptBooked, Start: eight, End: eight.Add(30 * time.Minute)},
 		},
+		"made at a time without an offset": {
+			`{"resourceType":"Appointment","id":"a1","status":"booked","created":"2026-10-25T08:00:00"}`, vienna,
+			scheduling.Appointment{ID: "a1", Status: scheduling.ApptBooked, Created: eight},
+		},
+		"made on a day: nobody knows when": {
+			`{"resourceType":"Appointment","id":"a1","status":"booked","created":"2026-10-25"}`, vienna,
+			scheduling.Appointment{ID: "a1", Status: scheduling.ApptBooked},
+		},
 		"with a time that cannot be read": {
 			`{"resourceType":"Appointment","id":"a1","status":"booked","start":"soon","end":"2026-10-25T07:30:00Z"}`, vienna,
 			scheduling.Appointment{ID: "a1", Status: scheduling.ApptBooked, End: eight.Add(30 * time.Minute)},
@@ -68,6 +76,10 @@ func TestAnAppointmentIsReadTolerantly(t *testing.T) {
 		},
 	} {
 		got, err := readsAs(t, tc.body, tc.bend)
+		if since := time.Since(got.Shown); since < -time.Second || since > time.Minute {
+			t.Errorf("%s: shown at %s", name, got.Shown)
+		}
+		got.Shown = time.Time{}
 		if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tc.want) {
 			t.Errorf("%s: %+v %v\nwant %+v", name, got, err, tc.want)
 		}

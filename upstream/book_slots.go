@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -28,10 +27,14 @@ func (c *Client) bookSlots(ctx context.Context, t *traits, call scheduling.BookC
 
 // claimFor are the slots of a booking: those of its hold, or claimed now.
 func (c *Client) claimFor(call scheduling.BookCall) claim {
-	return claim{
-		kind: scheduling.CallBook, lane: laneBook, mark: markFor(call.Hold, call.Identifier),
+	how := claim{
+		kind: scheduling.CallBook, lane: laneBook, mark: markFor(nil, call.Identifier),
 		until: c.now().Add(c.opts.Booking.Settle.Std()),
 	}
+	if call.Hold != nil {
+		how.hold = markFor(call.Hold, call.Identifier)
+	}
+	return how
 }
 
 // bookAtOnce changes the slots and makes the appointment in one transaction.
@@ -43,7 +46,7 @@ func (c *Client) bookAtOnce(ctx context.Context, call scheduling.BookCall) (sche
 	}
 	bundle := &model.Bundle{Type: "transaction"}
 	for _, s := range slots {
-		res, err := s.stamp(scheduling.SlotBusy, how.mark, time.Time{})
+		res, err := s.stamp(change{kind: scheduling.CallBook, status: scheduling.SlotBusy, mark: how.mark})
 		if err != nil {
 			return scheduling.Appointment{}, c.unsent(err)
 		}
@@ -63,8 +66,8 @@ func (c *Client) bookAtOnce(ctx context.Context, call scheduling.BookCall) (sche
 }
 
 // bookInSteps claims the slots, makes the appointment, and makes the slots busy.
-// A crash in between leaves slots under our mark, which the settler finds: as
-// long as they are busy-tentative they can be released.
+// A crash in between leaves slots under the mark of a booking: Vacate frees them
+// once it is known that there is none.
 func (c *Client) bookInSteps(ctx context.Context, call scheduling.BookCall) (scheduling.Appointment, error) {
 	how := c.claimFor(call)
 	slots, err := c.claimSlots(ctx, call.Offer, how)

@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"slices"
 
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -134,9 +136,91 @@ func (c *Client) afterCancel(ctx context.Context, call scheduling.CancelCall, no
 	}
 	slots := now.Slots
 	if len(slots) == 0 {
-		slots = call.Offer.SlotIDs()
+		slots = offered(call.Offer)
 	}
-	c.freeSlotsOf(ctx, slots, now.Identifiers, first)
+	marks := now.Identifiers
+	if call.Identifier != "" {
+		marks = append(slices.Clone(marks), call.Identifier)
+	}
+	c.freeSlotsOf(ctx, slots, marks, first)
+	// An EHR that booked another slot than asked leaves the one that we claimed.
+	asked := slices.DeleteFunc(offered(call.Offer), func(id string) bool { return slices.Contains(slots, id) })
+	if err := c.freeUnused(ctx, asked, marks, true); err != nil {
+		c.log.Warn("a slot that was asked for could not be freed after a cancel", "source", c.source.ID, "error", err)
+	}
+}
+
+// offered are the slots of an offer that exist at the source.
+func offered(offer scheduling.OfferRecord) []string {
+	var ids []string
+	for _, slot := range offer.Slots {
+		if !slot.Virtual {
+			ids = append(ids, slot.ID)
+		}
+	}
+	return ids
+}
+
+// Vacate frees the slots of a booking of ours that does not stand: those that
+// bear its mark, and on which no other appointment is seen to stand.
+//
+// Errors: those of reads and writes.
+func (c *Client) Vacate(ctx context.Context, call scheduling.VacateCall) error {
+	ctx, cancel := c.withinCall(ctx)
+	defer cancel()
+	c.learn(ctx, laneBook)
+	if !c.keepsSlots() {
+		return nil
+	}
+	slots, marks := offered(call.Offer), []string{call.Identifier}
+	if call.Native != "" {
+		_, now, err := c.readDocument(ctx, call.Native, laneBook, true)
+		switch {
+		case err != nil && scheduling.CodeOf(err) != scheduling.UnknownID:
+			return c.unsent(err)
+		case err == nil && !now.Status.Void():
+			return scheduling.Blame(scheduling.NotAcceptable, c.source.ID, nil, "the appointment stands")
+		}
+		for _, id := range now.Slots {
+			if !slices.Contains(slots, id) {
+				slots = append(slots, id)
+			}
+		}
+		marks = append(marks, now.Identifiers...)
+	}
+	return c.freeUnused(ctx, slots, marks, false)
+}
+
+// freeUnused frees the slots under one of these marks on which no appointment
+// stands. sure: not where that cannot be searched.
+func (c *Client) freeUnused(ctx context.Context, ids, marks []string, sure bool) error {
+	ctx, cancel := c.afterwards(ctx)
+	defer cancel()
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, c.freeIfUnused(ctx, id, marks, sure))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Client) freeIfUnused(ctx context.Context, id string, marks []string, sure bool) error {
+	s, err := c.readSlot(ctx, id, laneBook, true)
+	switch {
+	case scheduling.CodeOf(err) == scheduling.UnknownID:
+		return nil
+	case err != nil:
+		return err
+	case s.slot.Status == scheduling.SlotFree || !s.belongsTo(marks, false):
+		return nil
+	}
+	found, err := appointmentSearch{client: c, lane: laneBook, probe: true}.standing(ctx, c.learnt(), s.slot, s.marks)
+	switch {
+	case err != nil && (sure || scheduling.CodeOf(err) != scheduling.NotSupported):
+		return err
+	case len(found) > 0:
+		return nil
+	}
+	return c.putSlot(ctx, s, change{kind: scheduling.CallRelease, lane: laneBook, probe: true, status: scheduling.SlotFree})
 }
 
 // freeSlotsOf frees slots under one of these marks, and where bare is true those
@@ -175,7 +259,7 @@ func (c *Client) readDocument(ctx context.Context, native string, l lane, probe 
 	}
 	in, _ := res.(*model.Appointment)
 	now := c.appointmentOf(in, nil)
-	now.ETag = d.etag
+	now.ETag, now.Shown = d.etag, d.shown
 	return d, now, nil
 }
 

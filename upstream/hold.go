@@ -91,7 +91,7 @@ func (c *Client) holdSlots(ctx context.Context, call scheduling.HoldCall) (sched
 	return scheduling.HoldAnswer{ETag: holdTag(slots, how.mark), Length: length}, nil
 }
 
-// markFor is the mark of a hold that there is, else the identifier.
+// markFor is the mark of a hold: that of the one there is, else the identifier.
 func markFor(hold *scheduling.Hold, identifier string) string {
 	if hold != nil {
 		if mark := markOf(hold.ETag); mark != "" {
@@ -164,7 +164,7 @@ func (c *Client) releaseSlots(ctx context.Context, call scheduling.ReleaseCall) 
 			return c.unsent(err)
 		case s.slot.Status == scheduling.SlotFree:
 			continue
-		case !s.heldBy(call.Hold.ETag):
+		case len(s.marks) == 0 || s.slot.Status != scheduling.SlotTentative:
 			lost = true
 			continue
 		}
@@ -172,7 +172,7 @@ func (c *Client) releaseSlots(ctx context.Context, call scheduling.ReleaseCall) 
 		if err != nil {
 			return c.unsent(err)
 		}
-		if booked {
+		if booked || !s.heldBy(call.Hold.ETag) {
 			lost = true
 			continue
 		}
@@ -187,8 +187,8 @@ func (c *Client) releaseSlots(ctx context.Context, call scheduling.ReleaseCall) 
 	return nil
 }
 
-// isBooked tells whether a slot under our mark is booked already: a booking that
-// was cut off left it as a hold does. Where nothing can be searched, it is a hold.
+// isBooked tells whether a slot under our mark is booked already, and finishes a
+// booking that was cut off. Where nothing can be searched, a hold is a hold.
 func (c *Client) isBooked(ctx context.Context, s *slotNow) (bool, error) {
 	found, err := appointmentSearch{client: c, lane: laneHold, probe: true}.standing(ctx, c.learnt(), s.slot, s.marks)
 	if scheduling.CodeOf(err) == scheduling.NotSupported {

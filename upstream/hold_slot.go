@@ -16,8 +16,13 @@ import (
 type slotNow struct {
 	*document
 	slot  scheduling.Slot
-	marks []string // values of our identifier system
+	marks []string // values of our identifiers
+	held  bool     // the marks are those of a hold
 	ours  bool     // it was claimed by us before this call
+	// until is when the hold ends that the slot had before this call; lent: this
+	// call has put its own mark in the place of the hold's.
+	until time.Time
+	lent  bool
 }
 
 // readSlot reads a slot from no cache.
@@ -28,7 +33,9 @@ func (c *Client) readSlot(ctx context.Context, id string, l lane, probe bool) (*
 	}
 	in, _ := res.(*model.Slot)
 	slot, _ := fhir.NewSlots(c.source.Zone).Slot(in)
-	return &slotNow{document: d, slot: slot, marks: oursAmong(in.Identifier)}, nil
+	s := &slotNow{document: d, slot: slot}
+	s.marks, s.held = marksAmong(in.Identifier)
+	return s, nil
 }
 
 // marked tells whether the slot carries this mark of ours.
@@ -43,7 +50,7 @@ func (s *slotNow) marked(mark string) bool {
 
 // stamp is our mark on a slot: an identifier whose period ends when the hold
 // does, so that both can be searched and no server refuses them.
-func (s *slotNow) stamp(status scheduling.SlotStatus, mark string, until time.Time) (model.Resource, error) {
+func (s *slotNow) stamp(to change) (model.Resource, error) {
 	var all []json.RawMessage
 	s.member("identifier", &all)
 	var kept []any
@@ -51,22 +58,39 @@ func (s *slotNow) stamp(status scheduling.SlotStatus, mark string, until time.Ti
 		var one struct {
 			System string `json:"system"`
 		}
-		if json.Unmarshal(raw, &one) != nil || one.System != IdentifierSystem {
+		if json.Unmarshal(raw, &one) != nil || one.System != IdentifierSystem && one.System != HoldSystem {
 			kept = append(kept, raw)
 		}
 	}
-	if mark != "" {
-		ours := map[string]any{"system": IdentifierSystem, "value": mark}
-		if !until.IsZero() {
-			ours["period"] = map[string]string{"end": until.UTC().Format(time.RFC3339)}
+	if to.mark != "" {
+		ours := map[string]any{"system": to.system(), "value": to.mark}
+		if !to.until.IsZero() {
+			ours["period"] = map[string]string{"end": to.until.UTC().Format(time.RFC3339)}
 		}
 		kept = append(kept, ours)
 	}
-	changes := map[string]any{"status": string(status), "identifier": nil}
+	changes := map[string]any{"status": string(to.status), "identifier": nil}
 	if len(kept) > 0 {
 		changes["identifier"] = kept
 	}
 	return s.with(changes)
+}
+
+// markedUntil is when the period of our mark ends; zero where it has none.
+func (s *slotNow) markedUntil() time.Time {
+	var all []struct {
+		System string `json:"system"`
+		Period struct {
+			End string `json:"end"`
+		} `json:"period"`
+	}
+	s.member("identifier", &all)
+	for _, one := range all {
+		if end, err := time.Parse(time.RFC3339, one.Period.End); err == nil && one.System == HoldSystem {
+			return end
+		}
+	}
+	return time.Time{}
 }
 
 // change is one conditional PUT of a slot.
@@ -79,10 +103,18 @@ type change struct {
 	until  time.Time
 }
 
+// system is that of the mark: a hold's is another one than a booking's.
+func (c change) system() string {
+	if c.kind == scheduling.CallHold {
+		return HoldSystem
+	}
+	return IdentifierSystem
+}
+
 // putSlot writes a slot, on the condition that it is still the one we read. The
 // slot then has its new version, "" where the source does not tell it.
 func (c *Client) putSlot(ctx context.Context, s *slotNow, to change) error {
-	res, err := s.stamp(to.status, to.mark, to.until)
+	res, err := s.stamp(to)
 	if err != nil {
 		return scheduling.Blame(scheduling.NotAcceptable, c.source.ID, err, "the slot cannot be written")
 	}
@@ -102,7 +134,7 @@ func (c *Client) putSlot(ctx context.Context, s *slotNow, to change) error {
 		_ = json.Unmarshal(raw.JSON, &s.members)
 	}
 	s.member("identifier", &identifiers)
-	s.marks = oursAmong(identifiers)
+	s.marks, s.held = marksAmong(identifiers)
 	return nil
 }
 
@@ -111,23 +143,32 @@ type claim struct {
 	kind  scheduling.CallKind
 	lane  lane
 	mark  string
+	hold  string // the mark of the hold that there may be already
 	until time.Time
 	renew bool // a claim that is ours already is written anew
 }
 
+// asClaimed tells whether the slot bears the mark of this very claim already.
+func (how claim) asClaimed(s *slotNow) bool {
+	return s.ours && !how.renew && s.marked(how.mark) && s.held == (how.kind == scheduling.CallHold)
+}
+
 // claimSlots makes every slot of an offer busy-tentative under our mark, or
-// none. Slots that carry the mark already stay as they are.
+// none. Slots that carry the mark already stay as they are; a booking puts its
+// own in the place of its hold's, so that nobody frees them as a hold.
 func (c *Client) claimSlots(ctx context.Context, offer scheduling.OfferRecord, how claim) ([]*slotNow, error) {
 	slots, err := c.openSlots(ctx, offer, how)
 	if err != nil {
 		return nil, err
 	}
 	for i, s := range slots {
-		if s.ours && !how.renew {
+		if how.asClaimed(s) {
 			continue
 		}
+		lent, until := s.ours && s.held && how.kind != scheduling.CallHold, s.markedUntil()
 		err = c.putSlot(ctx, s, change{kind: how.kind, lane: how.lane, status: scheduling.SlotTentative, mark: how.mark, until: how.until})
 		if err == nil {
+			s.lent, s.until = lent, until
 			continue
 		}
 		if scheduling.CodeOf(err) == scheduling.InDoubt {
@@ -153,7 +194,7 @@ func (c *Client) openSlots(ctx context.Context, offer scheduling.OfferRecord, ho
 		case err != nil:
 			return nil, c.unsent(err)
 		}
-		s.ours = s.slot.Status == scheduling.SlotTentative && s.marked(how.mark)
+		s.ours = s.slot.Status == scheduling.SlotTentative && (s.marked(how.mark) || how.hold != "" && s.held && s.marked(how.hold))
 		moved := !s.slot.Start.Equal(asked.Start) || !s.slot.End.Equal(asked.End)
 		if moved || s.slot.Status != scheduling.SlotFree && !s.ours {
 			return nil, c.taken()
@@ -168,15 +209,19 @@ func (c *Client) taken() *scheduling.Error {
 }
 
 // unclaim gives back what this call has claimed, each only if it is still as we
-// left it.
+// left it: a slot that was held before is held again.
 func (c *Client) unclaim(ctx context.Context, slots []*slotNow, how claim) error {
 	ctx, cancel := c.afterwards(ctx)
 	defer cancel()
 	for _, s := range slots {
-		if s.ours {
+		if s.ours && !s.lent {
 			continue
 		}
-		if err := c.freeSlot(ctx, s, change{kind: scheduling.CallRelease, lane: how.lane, probe: true, status: scheduling.SlotFree}, how.mark); err != nil {
+		to := change{kind: scheduling.CallRelease, lane: how.lane, probe: true, status: scheduling.SlotFree}
+		if s.lent {
+			to.kind, to.status, to.mark, to.until = scheduling.CallHold, scheduling.SlotTentative, how.hold, s.until
+		}
+		if err := c.freeSlot(ctx, s, to, how.mark); err != nil {
 			return err
 		}
 	}
@@ -232,13 +277,14 @@ func markOf(tag string) string {
 }
 
 // heldBy tells whether a slot is held under a hold with this tag. A tag without
-// a mark names versions; an empty one means any hold of ours.
+// a mark names versions, also of what was claimed for a booking that never came;
+// an empty one means any hold of ours.
 func (s *slotNow) heldBy(tag string) bool {
 	if s.slot.Status != scheduling.SlotTentative || len(s.marks) == 0 {
 		return false
 	}
 	if mark := markOf(tag); mark != "" {
-		return s.marked(mark)
+		return s.held && s.marked(mark)
 	}
 	return tag == "" || s.etag != "" && strings.Contains(" "+tag+" ", " "+s.etag+" ")
 }

@@ -118,22 +118,22 @@ func (c *Client) finish(ctx context.Context, a scheduling.Appointment, marks []s
 }
 
 // sort tells the holds among slots under our mark from bookings that were never
-// finished. What cannot be told apart is left alone: to free it could sell a
-// booked slot again.
-func (s appointmentSearch) sort(ctx context.Context, t *traits, held, known []scheduling.Appointment) ([]scheduling.Appointment, error) {
+// finished. Where a slot was claimed for a booking, and the source cannot be asked
+// what became of it, it is left alone: to free it could sell a booked slot again.
+func (s appointmentSearch) sort(ctx context.Context, t *traits, held []markedSlot, known []scheduling.Appointment) ([]scheduling.Appointment, error) {
 	c := s.client
 	for _, h := range held {
 		slot := scheduling.Slot{ID: h.Slots[0], Start: h.Start, End: h.End}
 		found, err := s.standing(ctx, t, slot, h.Identifiers)
 		switch {
-		case scheduling.CodeOf(err) == scheduling.NotSupported:
-			c.log.Warn("a slot under our mark may be a hold or a booking, and the source cannot be asked which: it stays as it is",
+		case scheduling.CodeOf(err) == scheduling.NotSupported && !h.held:
+			c.log.Warn("a slot under our mark may be booked, and the source cannot be asked: it stays as it is",
 				"source", c.source.ID, "slot", slot.ID)
 			continue
-		case err != nil:
+		case err != nil && scheduling.CodeOf(err) != scheduling.NotSupported:
 			return nil, err
 		case len(found) == 0:
-			known = append(known, h)
+			known = append(known, h.Appointment)
 		}
 		for _, a := range found {
 			if !*c.opts.Quirks.Identifier && len(a.Identifiers) == 0 {

@@ -9,8 +9,13 @@ import (
 )
 
 // IdentifierSystem is the system of our own identifier on the appointments that
-// we make, and of our mark on slots that we hold.
-const IdentifierSystem = "urn:slotgate:appointment"
+// we make, and of our mark on slots that we book. HoldSystem is that of our mark
+// on slots that we hold: as long as a slot bears it, nothing was booked there by
+// us, and it can be freed.
+const (
+	IdentifierSystem = "urn:slotgate:appointment"
+	HoldSystem       = "urn:slotgate:hold"
+)
 
 // Booking are the times and choices of holding and booking at one source.
 type Booking struct {

@@ -197,7 +197,7 @@ func (d *Desk) toCancelling(ctx context.Context, e scheduling.Entry, a schedulin
 func (d *Desk) callCancel(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) (scheduling.Entry, bool, error) {
 	wctx, cancel := d.writeCtx(ctx, can, e.Intent)
 	reason := e.Reason
-	err := ehr.Cancel(wctx, scheduling.CancelCall{Offer: e.Offer, Native: e.Native, ETag: e.ETag, Reason: reason})
+	err := ehr.Cancel(wctx, scheduling.CancelCall{Offer: e.Offer, Native: e.Native, ETag: e.ETag, Reason: reason, Identifier: e.Identifier})
 	cancel()
 	d.reach("cancel.answered")
 	a, found, rerr := d.readOne(ctx, e.Native, ehr, can, scheduling.ForBook)
@@ -240,7 +240,7 @@ func (d *Desk) doubtCancel(ctx context.Context, e scheduling.Entry, can scheduli
 // cancelled ends a cancel: the EHR shows it. Then it is looked whether the slot
 // is free, and its window is fetched again in any case.
 func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
-	free, _ := d.slotsFree(ctx, ehr, can, e, scheduling.ForBook)
+	free := d.vacated(ctx, e, ehr, can, scheduling.ForBook)
 	intent := e.Intent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
@@ -271,6 +271,24 @@ func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.A
 	d.reach("cancel.saved")
 	d.refetch(saved)
 	return saved, nil
+}
+
+// vacated tells whether the slots of what does not stand are free. Where nobody
+// else frees them, and whoever cancelled has not come to it, they are freed now.
+func (d *Desk) vacated(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (free bool) {
+	free, known := d.slotsFree(ctx, ehr, can, e, purpose)
+	if free || !known {
+		return free
+	}
+	wctx, cancel := context.WithTimeout(ctx, can.CallTimeout)
+	err := ehr.Vacate(wctx, scheduling.VacateCall{Offer: e.Offer, Native: e.Native, Identifier: e.Identifier})
+	cancel()
+	if err != nil {
+		d.Log.WarnContext(ctx, "a slot that nothing stands on is not freed", "entry", e, "error", err)
+		return false
+	}
+	free, _ = d.slotsFree(ctx, ehr, can, e, purpose)
+	return free
 }
 
 // stillBooked ends a cancel that the EHR refused. What must not stand is tried

@@ -129,6 +129,10 @@ func (m mortalEHR) Cancel(ctx context.Context, c scheduling.CancelCall) error {
 	return throughErr(m.fuse, false, func() error { return m.EHR.Cancel(ctx, c) })
 }
 
+func (m mortalEHR) Vacate(ctx context.Context, c scheduling.VacateCall) error {
+	return throughErr(m.fuse, false, func() error { return m.EHR.Vacate(ctx, c) })
+}
+
 func (m mortalEHR) Read(ctx context.Context, native string, p scheduling.Purpose) (scheduling.Appointment, error) {
 	return through(m.fuse, false, func() (scheduling.Appointment, error) { return m.EHR.Read(ctx, native, p) })
 }

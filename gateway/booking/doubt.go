@@ -153,6 +153,9 @@ func (d *Desk) settleDoubt(ctx context.Context, e scheduling.Entry, ehr EHR, can
 	switch {
 	case clear && (search || !taken):
 		if e.Doubt.Looks+1 >= 2 && (!taken || e.Doubt.Looks+1 >= looksIfTaken) {
+			if taken && e.Intent.Kind != scheduling.CallMove { // it may be our own claim of it
+				d.vacated(ctx, e, ehr, can, scheduling.ForSettle)
+			}
 			return d.settledNot(ctx, e)
 		}
 		return d.lookLater(ctx, e, can, true, false)

@@ -140,6 +140,10 @@ type EHR interface {
 	// Cancel cancels the appointment; one that is cancelled already is a
 	// success.
 	Cancel(ctx context.Context, call scheduling.CancelCall) error
+	// Vacate frees the slots that bear the mark of a booking which does not
+	// stand, at a source where nobody else does. Where there is nothing to do it
+	// is a success; whether the slots are free is to be seen by SlotStates.
+	Vacate(ctx context.Context, call scheduling.VacateCall) error
 	// Read gives the appointment as it is now, from no cache.
 	Read(ctx context.Context, native string, purpose scheduling.Purpose) (scheduling.Appointment, error)
 	// Find gives every appointment that matches, of any status; none is no

@@ -49,7 +49,12 @@ func (d *Desk) recheck(ctx context.Context, e scheduling.Entry) error {
 // gone ends a booking that the clinic, or a call of ours that nobody remembers,
 // has cancelled.
 func (d *Desk) gone(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, found bool, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
-	free, _ := d.slotsFree(ctx, ehr, can, e, scheduling.ForRead)
+	free := false
+	if e.Reason == cancelRefused { // it was our own cancel after all
+		free = d.vacated(ctx, e, ehr, can, scheduling.ForRead)
+	} else {
+		free, _ = d.slotsFree(ctx, ehr, can, e, scheduling.ForRead)
+	}
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryBooked {
 			return false

@@ -32,6 +32,7 @@ const (
 	Empty          Fault = "an empty answer, done"
 	SaysOnly       Fault = "says yes, does nothing"
 	KeepsSlot      Fault = "cancels, and keeps the slot"
+	LeavesSlot     Fault = "answer lost, cancelled, and the slot is left to us"
 	LosesHold      Fault = "drops the hold at once"
 	ReadFails      Fault = "the next read fails"
 	HidesIDs       Fault = "state: shows no identifiers"
@@ -66,6 +67,7 @@ type slot struct {
 	status     scheduling.SlotStatus
 	mark       string // of a hold on the slot itself
 	appt       string // who has it
+	stuck      bool   // stays as it is, whoever wants it free
 }
 
 type commit struct {

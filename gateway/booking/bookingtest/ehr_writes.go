@@ -222,7 +222,11 @@ func (h *EHR) Cancel(ctx context.Context, call scheduling.CancelCall) error {
 		a := h.appts[call.Native]
 		a.Status = scheduling.ApptCancelled
 		h.touch(a)
-		if f != KeepsSlot {
+		switch f {
+		case KeepsSlot:
+			h.stick(a)
+		case LeavesSlot:
+		default:
 			h.leave(a)
 		}
 	}
@@ -236,8 +240,44 @@ func (h *EHR) Cancel(ctx context.Context, call scheduling.CancelCall) error {
 		return h.blame(scheduling.InDoubt)
 	}
 	do()
-	if f == LostAfter {
+	if f == LostAfter || f == LeavesSlot {
 		return h.blame(scheduling.InDoubt)
 	}
 	return nil
+}
+
+// stick keeps the slots that the appointment has for ever.
+func (h *EHR) stick(a *scheduling.Appointment) {
+	for _, s := range h.slots {
+		s.stuck = s.stuck || s.appt == a.ID
+	}
+}
+
+// Vacate frees the slots that a cancelled appointment left.
+func (h *EHR) Vacate(ctx context.Context, call scheduling.VacateCall) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ctx.Err() != nil {
+		return h.blame(scheduling.SourceDown)
+	}
+	h.tick()
+	a := h.appts[call.Native]
+	if a == nil || !a.Status.Void() {
+		return nil
+	}
+	for _, s := range h.slots {
+		if s.appt == a.ID && !s.stuck {
+			s.status, s.appt = scheduling.SlotFree, ""
+		}
+	}
+	return nil
+}
+
+// CommitsLate cancels an appointment as a call of ours would that was given up,
+// and leaves its slot to us.
+func (h *EHR) CommitsLate(native string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.appts[native].Status = scheduling.ApptCancelled
+	h.touch(h.appts[native])
 }
