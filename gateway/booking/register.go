@@ -186,7 +186,7 @@ func (r *Registrar) again(ctx context.Context, principal string, data []byte) (s
 //
 // Errors: unknown-id; shedding.
 func (r *Registrar) Patient(ctx context.Context, principal, id string) (scheduling.Registration, error) {
-	if !scheduling.ValidID(id) {
+	if !scheduling.OwnPatientID(id) {
 		return scheduling.Registration{}, unknownPatient()
 	}
 	return r.People.Person(ctx, principal, id)
@@ -208,7 +208,7 @@ func (r *Registrar) SearchPatients(ctx context.Context, principal string, s sche
 //
 // Errors: unknown-id; shedding.
 func (r *Registrar) Forget(ctx context.Context, principal, id string) error {
-	if !scheduling.ValidID(id) {
+	if !scheduling.OwnPatientID(id) {
 		return unknownPatient()
 	}
 	links, err := r.People.Links(ctx, principal, id)
