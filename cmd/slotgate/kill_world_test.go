@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"slotgate/cache"
 	"slotgate/cache/redistest"
 	"slotgate/scheduling"
 	"slotgate/upstream/ehrsim"
@@ -32,6 +33,9 @@ const (
 	mortalConfig = "SLOTGATE_TEST_CONFIG"
 )
 
+// redisWords is what go-redis says, which has one logger for the whole process.
+var redisWords screen
+
 func TestMain(m *testing.M) {
 	if point := os.Getenv(mortalPoint); point != "" {
 		if err := liveUntil(point, os.Getenv(mortalConfig)); err != nil {
@@ -40,6 +44,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(exitOK)
 	}
+	cache.LogClientTo(debugLogger(&redisWords))
 	// Those that die wait for deadlines, not for a CPU. -parallel goes before.
 	_ = flag.Set("test.parallel", "16")
 	os.Exit(m.Run())
@@ -58,7 +63,9 @@ func liveUntil(point, config string) error {
 			select {} // not one step more
 		}
 	}
-	n, err := startNode(context.Background(), f, role{gateway: true}, newLogger(os.Stderr))
+	log := debugLogger(os.Stderr)
+	cache.LogClientTo(log)
+	n, err := startNode(context.Background(), f, role{gateway: true}, log)
 	if err != nil {
 		return err
 	}
@@ -75,6 +82,7 @@ type killWorld struct {
 	config string
 	mu     sync.Mutex
 	offers []killOffer // not given to a case yet
+	logs   []*screen   // of the gateways that are to die
 }
 
 // killOffer is an offer and the slot at the EHR that it is of.
@@ -142,8 +150,11 @@ func (w *killWorld) mortal(t *testing.T, point string) (gateway string, died fun
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), mortalPoint+"="+point, mortalConfig+"="+w.config)
-	var log screen
-	cmd.Stderr = &log
+	log := &screen{}
+	cmd.Stderr = log
+	w.mu.Lock()
+	w.logs = append(w.logs, log)
+	w.mu.Unlock()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
