@@ -54,6 +54,9 @@ func slotOf(t *rapid.T, key scheduling.WindowKey, unit time.Duration) scheduling
 	if one := conceptsOf(t, "appointmentType"); len(one) > 0 {
 		s.AppointmentType = &one[0]
 	}
+	s.Portal = rapid.SampledFrom([]*scheduling.Portal{
+		nil, {URL: "https://book.example/?slot=1&x=ä"}, {Phone: "555-1000"}, {URL: "https://book.example/2", Phone: "555-1000"},
+	}).Draw(t, "portal")
 	if rapid.Bool().Draw(t, "proposed") {
 		s.Appointment = id.Draw(t, "appointment")
 	}

@@ -15,16 +15,17 @@ type shape struct {
 	specialty       []scheduling.Concept
 	appointmentType *scheduling.Concept
 	comment         string
+	portal          *scheduling.Portal
 }
 
 func shapeOf(s scheduling.Slot) shape {
-	return shape{s.Status, s.ServiceCategory, s.ServiceType, s.Specialty, s.AppointmentType, s.Comment}
+	return shape{s.Status, s.ServiceCategory, s.ServiceType, s.Specialty, s.AppointmentType, s.Comment, s.Portal}
 }
 
 // shapeTable writes the shapes of a window, and the texts in them, each once.
 //
 //	texts:  count, (length, bytes)...
-//	shapes: count, (status, categories, types, specialties, appointment type, comment)...
+//	shapes: count, (status, categories, types, specialties, appointment type, comment, page, phone)...
 //
 // where a text is its place in the table, concepts are a count and so many, a
 // concept is a count of codings (system, code, display) and a text, and the
@@ -52,6 +53,11 @@ func (t *shapeTable) add(s shape) int {
 		b = t.appendConcepts(b, []scheduling.Concept{*s.appointmentType})
 	}
 	b = t.appendRef(b, s.comment)
+	var portal scheduling.Portal
+	if s.portal != nil {
+		portal = *s.portal
+	}
+	b = t.appendRef(t.appendRef(b, portal.URL), portal.Phone)
 	if at, ok := t.shapes[string(b)]; ok {
 		return at
 	}
@@ -129,8 +135,8 @@ func readShapes(table string) ([]shape, error) {
 	for i := range texts {
 		texts[i] = r.sized()
 	}
-	// A shape takes six bytes at least: one for each of its parts.
-	shapes := make([]shape, r.count(6))
+	// A shape takes eight bytes at least: one for each of its parts.
+	shapes := make([]shape, r.count(8))
 	for i := range shapes {
 		shapes[i] = readShape(r, texts)
 	}
@@ -148,6 +154,10 @@ func readShape(r *reader, texts []string) shape {
 		r.fail()
 	}
 	s.comment = readRef(r, texts)
+	portal := scheduling.Portal{URL: readRef(r, texts), Phone: readRef(r, texts)}
+	if portal != (scheduling.Portal{}) {
+		s.portal = &portal
+	}
 	return s
 }
 

@@ -10,7 +10,7 @@ import (
 // windowVersion is the first byte of a window in Redis. A version that we do not
 // know is damage to us: the window is left out, counted, and written anew by the
 // next fetch that finds another digest.
-const windowVersion = 1
+const windowVersion = 2
 
 // How exactly the times of a window are written.
 const (
@@ -180,5 +180,5 @@ func readSlots(r *reader, key scheduling.WindowKey, shapes []shape) []scheduling
 func (s shape) fill(slot *scheduling.Slot) {
 	slot.Status = s.status
 	slot.ServiceCategory, slot.ServiceType, slot.Specialty = s.serviceCategory, s.serviceType, s.specialty
-	slot.AppointmentType, slot.Comment = s.appointmentType, s.comment
+	slot.AppointmentType, slot.Comment, slot.Portal = s.appointmentType, s.comment, s.portal
 }

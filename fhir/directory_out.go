@@ -122,8 +122,10 @@ func active(inactive bool) *bool {
 // FromSlot writes a slot; zone is its place's. A slot that the source itself
 // does not have is not for the directory.
 func FromSlot(rel scheduling.Release, o Origin, s scheduling.Slot, zone *time.Location) *model.Slot {
+	base := o.base(scheduling.KindSlot, s.ID)
+	base.Extension = append(base.Extension, fromPortal(rel, s.Portal)...)
 	return &model.Slot{
-		Base:            o.base(scheduling.KindSlot, s.ID),
+		Base:            base,
 		Identifier:      o.identifiers(s.ID, nil),
 		ServiceCategory: fromConcepts(rel, s.ServiceCategory),
 		ServiceType:     fromConcepts(rel, s.ServiceType),

@@ -186,6 +186,7 @@ func (d *Slots) Slot(in *model.Slot) (scheduling.Slot, scheduling.Reason) {
 		Specialty:       d.list(in.Specialty),
 		AppointmentType: d.one(in.AppointmentType),
 		Comment:         comment(in.Comment),
+		Portal:          portalOf(in.Extension),
 	}
 	out.Schedule = refID(in.Schedule, scheduling.KindSchedule)
 	var reason scheduling.Reason

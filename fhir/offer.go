@@ -50,7 +50,7 @@ func OfferAppointment(rel scheduling.Release, o scheduling.Offer, origin Origin,
 	first, s := o.Slots[0], o.Setting
 	minutes := int(o.End().Sub(o.Start()) / time.Minute)
 	a := &model.Appointment{
-		Base:            model.Base{ID: o.ID, Meta: origin.Meta()},
+		Base:            model.Base{ID: o.ID, Meta: origin.Meta(), Extension: fromPortal(rel, first.Portal)},
 		Status:          "proposed",
 		ServiceCategory: fromConcepts(rel, o.ServiceCategory()),
 		ServiceType:     fromConcepts(rel, o.ServiceType()),

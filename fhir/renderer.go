@@ -158,6 +158,7 @@ func (r *Renderer) appendOffer(dst []byte, rel scheduling.Release, hit schedulin
 		dst = hit.Checked.UTC().AppendFormat(dst, time.RFC3339)
 		dst = append(dst, f.metaTail...)
 	}
+	dst = appendPortal(dst, rel, first.Portal)
 	dst = append(dst, `,"status":"proposed"`...)
 	dst = appendOwn(dst, rel, "serviceCategory", first.ServiceCategory, f.category)
 	dst = appendOwn(dst, rel, "serviceType", first.ServiceType, f.service)

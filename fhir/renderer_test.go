@@ -74,6 +74,9 @@ func drawHit(t *rapid.T, r *fhir.Renderer) scheduling.Hit {
 		ServiceType:     drawConcepts().Draw(t, "own type"),
 		Specialty:       drawConcepts().Draw(t, "own specialty"),
 		Comment:         drawText().Draw(t, "comment"),
+		Portal: rapid.SampledFrom([]*scheduling.Portal{
+			nil, {URL: "https://book.example/?slot=1&x=%C3%A4"}, {Phone: "555-1000"}, {URL: `https://book.example/"2`, Phone: "<555>"},
+		}).Draw(t, "portal"),
 	}
 	if c := drawConcepts().Draw(t, "appointment type"); len(c) > 0 {
 		first.AppointmentType = &c[0]

@@ -35,6 +35,16 @@ type Slot struct {
 	Specialty       []Concept `json:"specialty,omitempty"`
 	AppointmentType *Concept  `json:"appointmentType,omitempty"`
 	Comment         string    `json:"comment,omitempty"`
+	// Portal is where it is booked, where the source itself tells (SMART
+	// Scheduling Links). Nobody may change it in place.
+	Portal *Portal `json:"portal,omitempty"`
+}
+
+// Portal is a page or a telephone of the clinic's own, where a slot is booked
+// that cannot be booked through us.
+type Portal struct {
+	URL   string `json:"url,omitempty"` // http or https
+	Phone string `json:"phone,omitempty"`
 }
 
 // Minutes is the slot's length in whole minutes.

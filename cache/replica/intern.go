@@ -21,6 +21,7 @@ type extra struct {
 	category        []scheduling.Concept
 	appointmentType *scheduling.Concept
 	comment         string
+	portal          *scheduling.Portal
 }
 
 // interner numbers the lists of concepts of a source, and finds equal extras.
@@ -59,7 +60,7 @@ func (in *interner) set(concepts []scheduling.Concept) int32 {
 
 // extraOf is the slot's extra, nil where it has nothing of its own.
 func (in *interner) extraOf(slot *scheduling.Slot) *extra {
-	plain := !slot.Virtual && slot.Comment == "" && slot.AppointmentType == nil &&
+	plain := !slot.Virtual && slot.Comment == "" && slot.AppointmentType == nil && slot.Portal == nil &&
 		len(slot.ServiceCategory)+len(slot.ServiceType)+len(slot.Specialty) == 0
 	if plain {
 		return nil
@@ -74,13 +75,17 @@ func (in *interner) extraOf(slot *scheduling.Slot) *extra {
 	if slot.AppointmentType != nil {
 		key = appendConcepts(key, []scheduling.Concept{*slot.AppointmentType})
 	}
-	in.key = appendText(key, slot.Comment)
+	key = appendText(key, slot.Comment)
+	if slot.Portal != nil {
+		key = appendText(appendText(key, slot.Portal.URL), slot.Portal.Phone)
+	}
+	in.key = key
 	if x, ok := in.extras[string(in.key)]; ok {
 		return x
 	}
 	x := &extra{
 		virtual: slot.Virtual, specialty: specialty, serviceType: serviceType,
-		category: slot.ServiceCategory, appointmentType: slot.AppointmentType, comment: slot.Comment,
+		category: slot.ServiceCategory, appointmentType: slot.AppointmentType, comment: slot.Comment, portal: slot.Portal,
 	}
 	in.extras[string(in.key)] = x
 	return x

@@ -82,7 +82,7 @@ func (w *window) slot(i int, schedule string, sets [][]scheduling.Concept) sched
 		out.ServiceType = sets[x.serviceType]
 		out.Specialty = sets[x.specialty]
 		out.AppointmentType = x.appointmentType
-		out.Comment = x.comment
+		out.Comment, out.Portal = x.comment, x.portal
 	}
 	return out
 }
