@@ -147,6 +147,9 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Patients: req.Patients}, f, ehr, can)
 		return v, again || err == nil, err
 	}
+	if err := d.pin(ctx, c.Principal, patients, d.now().Add(d.opts.LookFor+d.opts.LookMax)); err != nil {
+		return View{}, false, err
+	}
 	private := scheduling.Private{Patients: patients, Comment: req.Comment, Coverages: with.steps}
 	e, err := d.step(ctx, f.entry, d.toBooking(c, req, f, can, private, j))
 	if err != nil {
@@ -284,7 +287,7 @@ func (d *Desk) judge(ctx context.Context, e scheduling.Entry, a scheduling.Appoi
 		if e.Intent.Kind == scheduling.CallMove {
 			return d.movedWrong(ctx, e, a, differs)
 		}
-		if !ours(e, a, p) {
+		if !d.ours(e, a, p) {
 			return d.notProvenOurs(ctx, e, a, differs, ehr, can)
 		}
 		return d.wrongOne(ctx, e, a, differs, ehr, can)
@@ -328,6 +331,7 @@ func (d *Desk) booked(ctx context.Context, e scheduling.Entry, a scheduling.Appo
 		return d.overtaken(ctx, e, err)
 	}
 	d.reach("book.saved")
+	d.placed(ctx, saved)
 	if held {
 		d.dropHold(ctx, saved.Principal, saved.ID)
 	}

@@ -21,7 +21,11 @@ const (
 // Our identifier proves it, but on what was our hold: the hold carried it
 // already, and the clinic may have given the appointment to somebody else since.
 // What was last changed before our call was sent is never its work.
-func ours(e scheduling.Entry, a scheduling.Appointment, p proof) bool {
+//
+// Without an identifier, what our call was answered with is ours where it was
+// made since the call was sent, and has the slot or the patient that was asked
+// for: an answer that names somebody else's appointment has neither.
+func (d *Desk) ours(e scheduling.Entry, a scheduling.Appointment, p proof) bool {
 	// Some EHRs tell whole seconds.
 	if e.Intent == nil || !a.Updated.IsZero() && a.Updated.Before(e.Intent.SentAt.Truncate(time.Second)) {
 		return false
@@ -29,7 +33,39 @@ func ours(e scheduling.Entry, a scheduling.Appointment, p proof) bool {
 	if wasHold(e, a) {
 		return p == answered && (len(a.Identifiers) == 0 || a.HasIdentifier(e.Identifier))
 	}
-	return a.HasIdentifier(e.Identifier)
+	if a.HasIdentifier(e.Identifier) {
+		return true
+	}
+	return p == answered && len(a.Identifiers) == 0 && madeWithin(a, d.now().Sub(e.Intent.SentAt)) && resembles(e, a)
+}
+
+// madeWithin tells whether the appointment was made, and last changed, no longer
+// ago than that, all by the EHR's own clock: its clock and ours may differ by
+// minutes. What it does not tell is no proof.
+func madeWithin(a scheduling.Appointment, since time.Duration) bool {
+	if a.Created.IsZero() || a.Shown.IsZero() {
+		return false
+	}
+	age, idle := a.Shown.Sub(a.Created), a.Shown.Sub(a.Updated)
+	const second = time.Second // by which whole seconds may deceive
+	return age >= -second && age <= since+second && (a.Updated.IsZero() || idle <= since+second)
+}
+
+// resembles tells whether the appointment is for the patients that were asked
+// for, or has the very place in time: start, and slots or practitioner.
+func resembles(e scheduling.Entry, a scheduling.Appointment) bool {
+	if _, same := comparePatients(e, a); same {
+		return true
+	}
+	if proved, same := compareStart(e, a); !proved || !same {
+		return false
+	}
+	if len(a.Slots) > 0 && !e.Offer.Slots[0].Virtual {
+		_, same := compareSlots(e, a)
+		return same
+	}
+	proved, same := compareActors(scheduling.KindPractitioner)(e, a)
+	return proved && same && len(actorIDs(e.Offer.Actors, scheduling.KindPractitioner)) > 0
 }
 
 // wasHold tells that the appointment is the one that held the slot for us.

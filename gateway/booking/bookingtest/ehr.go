@@ -56,6 +56,8 @@ type EHR struct {
 	serial int
 	folk   folk
 
+	// Fast is how far the EHR's clock is before ours; less than 0: behind.
+	Fast time.Duration
 	// LateBy is how long LateCommit takes.
 	LateBy time.Duration
 	// Writes counts the calls that change something, by kind.
@@ -208,7 +210,7 @@ func (h *EHR) create(status scheduling.AppointmentStatus, slotIDs, patients []st
 	a := &scheduling.Appointment{
 		ID: fmt.Sprintf("a%d", h.serial), Status: status, Start: first.start, End: last.end, Slots: slices.Clone(slotIDs),
 		Actors:  []scheduling.Actor{{Kind: scheduling.KindPractitioner, ID: "dr"}, {Kind: scheduling.KindLocation, ID: "place"}},
-		Patient: slices.Clone(patients),
+		Patient: slices.Clone(patients), Created: h.clock.Now(),
 	}
 	if identifier != "" {
 		a.Identifiers = []string{identifier}
@@ -242,6 +244,8 @@ func copyOf(a *scheduling.Appointment) scheduling.Appointment {
 // shown is a copy as a read shows it.
 func (h *EHR) shown(a *scheduling.Appointment) scheduling.Appointment {
 	c := copyOf(a)
+	c.Shown = h.clock.Now().Add(h.Fast).Truncate(time.Second)
+	c.Created, c.Updated = c.Created.Add(h.Fast).Truncate(time.Second), c.Updated.Add(h.Fast)
 	if h.state[HidesIDs] {
 		c.Identifiers = nil
 	}

@@ -137,7 +137,13 @@ func (h *EHR) Book(ctx context.Context, call scheduling.BookCall) (scheduling.Ap
 	case SaysOnly:
 		return scheduling.Appointment{ID: "none", Status: scheduling.ApptBooked}, nil
 	case AnswersOther:
-		return scheduling.Appointment{ID: h.slots[call.Offer.SlotIDs()[0]].appt, Status: scheduling.ApptBooked}, nil
+		native := h.slots[call.Offer.SlotIDs()[0]].appt
+		for _, a := range h.appts { // of another slot, where nothing stands on this one
+			if native == "" {
+				native = a.ID
+			}
+		}
+		return scheduling.Appointment{ID: native, Status: scheduling.ApptBooked}, nil
 	}
 	a := h.commit(call, f)
 	switch {
