@@ -20,8 +20,8 @@ type PatientOptions struct {
 	// Keep is how long a person is kept after they were last used. Default 24h.
 	Keep time.Duration `yaml:"keep"`
 	// KeepLinks is how long it is kept which Patient of a source a person is,
-	// after that was last used: as far ahead as appointments are booked, and 30
-	// days more. Default 2160h.
+	// after the end of the last appointment that names them, or after they were
+	// last held or booked for. Default 720h.
 	KeepLinks time.Duration `yaml:"keep_links"`
 	// MaxFound is the most persons that a search looks at. Default 1000.
 	MaxFound int `yaml:"max_found"`
@@ -30,7 +30,7 @@ type PatientOptions struct {
 // SetDefaults fills what is not set.
 func (o *PatientOptions) SetDefaults() {
 	fill(&o.Keep, 24*time.Hour)
-	fill(&o.KeepLinks, 90*24*time.Hour)
+	fill(&o.KeepLinks, 30*24*time.Hour)
 	fill(&o.MaxFound, 1000)
 }
 
@@ -59,14 +59,16 @@ const (
 // for the same turned out to be gone.
 const maxStale = 5
 
-// Patients are the people whom principals registered, each principal's own. It
-// is safe for concurrent use; its errors are *scheduling.Error.
+// Patients are the people whom principals registered, each principal's own, and
+// their coverage. It is safe for concurrent use; its errors are
+// *scheduling.Error.
 type Patients struct {
 	store   *Store
 	vault   *vault.Vault
 	options PatientOptions
 	sealing *promises
 	scripts patientScripts
+	covers  coverScripts
 }
 
 // Patients makes the memory of people, sealed by the vault.
@@ -75,7 +77,7 @@ func (s *Store) Patients(v *vault.Vault, o PatientOptions) (*Patients, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("cache: patients: %w", err)
 	}
-	return &Patients{store: s, vault: v, options: o, sealing: &promises{store: s, vault: v}, scripts: newPatientScripts()}, nil
+	return &Patients{store: s, vault: v, options: o, sealing: &promises{store: s, vault: v}, scripts: newPatientScripts(), covers: newCoverScripts()}, nil
 }
 
 // index is where a person is found: first by the newest key of the vault.
@@ -216,10 +218,13 @@ func (p *Patients) touch(ctx context.Context, principal string, r scheduling.Reg
 		return p.store.fault(err)
 	}
 	n, err := p.store.run(ctx, p.scripts.touch, at.keys, r.ID, sealed, anew, ttl.Milliseconds(), at.sames).Int()
-	if err == nil && n == 0 {
+	switch {
+	case err == nil && n == 0:
 		return unknownPatient()
+	case err != nil:
+		return p.store.fault(err)
 	}
-	return p.store.fault(err)
+	return p.keepCoverages(ctx, principal, r.ID, ttl)
 }
 
 // Forget forgets a person at once. What is known of them at sources stays: see

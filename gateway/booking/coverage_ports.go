@@ -12,11 +12,15 @@ import (
 type Coverages interface {
 	// AddCoverage keeps one, unless the principal has given the same resource for
 	// the same patient before: that one is given then, and added is false.
+	//
+	// Errors: unknown-id where the principal has no such patient; not-acceptable
+	// where the patient has too many.
 	AddCoverage(ctx context.Context, principal string, c scheduling.Coverage) (known scheduling.Coverage, added bool, err error)
 	// ReplaceCoverage keeps c in place of the one of its id, with the next
 	// version. version is the one that the caller saw, 0 for any.
 	//
-	// Errors: unknown-id; around ErrVersion where the version is another.
+	// Errors: unknown-id; around scheduling.ErrStaleEntry where the version is
+	// another; not-acceptable for another patient.
 	ReplaceCoverage(ctx context.Context, principal string, c scheduling.Coverage, version uint64) (scheduling.Coverage, error)
 	// Coverage gives one, whose time begins anew. Errors: unknown-id.
 	Coverage(ctx context.Context, principal, id string) (scheduling.Coverage, error)
@@ -26,8 +30,9 @@ type Coverages interface {
 	ForgetCoverages(ctx context.Context, principal, patient string) error
 	// CoverageLinks gives what sources have of one; none is no error.
 	CoverageLinks(ctx context.Context, principal, id string) (map[scheduling.SourceID]scheduling.CoverageLink, error)
-	// SaveCoverageLink keeps one; one of no state is dropped. One that says
-	// sending is an intent, as Books.Save knows it.
+	// SaveCoverageLink keeps one; one of no state is dropped, unless it says what
+	// the source refused. One that says sending is an intent, as Books.Save knows
+	// it.
 	SaveCoverageLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.CoverageLink) error
 }
 
