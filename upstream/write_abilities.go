@@ -19,7 +19,7 @@ type traits struct {
 	slot        *model.CapabilityResource // nil: not told
 	appt        *model.CapabilityResource
 	coverage    *model.CapabilityResource
-	match       bool // among the operations is $match
+	match       bool     // among the operations is $match
 	patch       []string // patchFormat
 	until       time.Time
 }
