@@ -30,9 +30,11 @@ import (
 // Redis that was emptied from a new one, so a new one is lost too: to rebuild
 // it costs one question to an EHR that knows none of ours.
 //
-// A failover may lose the last second without any sign. So every process
-// remembers what it saved a short while ago, and what is not settled however
-// long, and Run puts it back where Redis has an older version or none.
+// A failover may lose the last second. So every process remembers what it saved
+// a short while ago, and what is not settled however long. Every script finds
+// out whether Redis is the one that it was, and has what it had (see standing).
+// If not, nothing is saved or told until every process has put back what it
+// remembers, which Run does: from memory the books are whole again.
 type Books struct {
 	store   *Store
 	vault   *vault.Vault
@@ -41,16 +43,20 @@ type Books struct {
 	memory  memory
 
 	sealing *promises
+	gateway string // names this process to others
 
 	mu     sync.Mutex
 	tidied map[scheduling.SourceID]time.Time // when tidy last ran
+	pulses map[scheduling.SourceID]*pulse
+	rounds map[scheduling.SourceID]string // the latest loss that was noticed
 }
 
 // Books makes the books of these sources, sealed by the vault.
 func (s *Store) Books(v *vault.Vault, sources []scheduling.SourceID) *Books {
 	b := &Books{
 		store: s, vault: v, scripts: newBookScripts(), tidied: map[scheduling.SourceID]time.Time{},
-		memory: memory{kept: map[string]kept{}}, sealing: &promises{store: s, vault: v},
+		memory: memory{kept: map[string]kept{}}, sealing: &promises{store: s, vault: v}, gateway: nonce(),
+		pulses: map[scheduling.SourceID]*pulse{}, rounds: map[scheduling.SourceID]string{},
 	}
 	b.SetSources(sources)
 	return b
@@ -67,7 +73,6 @@ func (b *Books) SetSources(sources []scheduling.SourceID) {
 
 // Why a change was not saved.
 var (
-	errLost      = errors.New("cache: the books of the source are lost and not rebuilt yet")
 	errNoSlots   = errors.New("cache: an entry without slots")
 	errManySlots = errors.New("cache: an entry of too many slots")
 )
@@ -77,7 +82,8 @@ const maxSlots = 1000
 
 // Read gives the entry of an id; the source follows from the id's tag. While
 // the source's books are lost, one that is absent may have been lost as well,
-// and nobody can say that it is unknown.
+// and nobody can say that it is unknown. While they are being put back, one that
+// is there may be older than what was told.
 //
 // Errors: unknown-id; shedding; internal for one that cannot be unsealed.
 func (b *Books) Read(ctx context.Context, id string) (scheduling.Entry, error) {
@@ -88,19 +94,25 @@ func (b *Books) Read(ctx context.Context, id string) (scheduling.Entry, error) {
 	}
 	k := b.store.keys.source(source)
 	key := k.entry(id)
-	pipe := b.store.client.TxPipeline() // one moment: no loss or rebuilding comes between
-	stored, mark := pipe.HMGet(ctx, key, recordFields()...), pipe.Exists(ctx, k.books())
-	if _, err := pipe.Exec(ctx); err != nil {
+	args := []any{b.feel(source)}
+	for _, field := range recordFields() {
+		args = append(args, field)
+	}
+	got, err := b.store.run(ctx, b.scripts.read, append(k.standing(), key), args...).Slice()
+	if err != nil {
 		return scheduling.Entry{}, b.store.fault(err)
 	}
+	stored, _ := got[2].([]any)
 	switch {
-	case textAt(stored.Val(), 0) != "":
-	case mark.Val() == 0:
+	case numberAt(got, 0) == 0:
+		return scheduling.Entry{}, refusePutBack(source)
+	case textAt(stored, 0) != "":
+	case numberAt(got, 1) == 0:
 		return scheduling.Entry{}, refuseLost(source)
 	default:
 		return scheduling.Entry{}, errUnknown()
 	}
-	e, err := b.decode(key, stored.Val())
+	e, err := b.decode(key, stored)
 	if err != nil {
 		b.store.metrics.damaged.WithLabelValues(string(source), "entry").Inc()
 		return scheduling.Entry{}, b.store.fault(fmt.Errorf("entry %s: %w", id, err))
@@ -137,16 +149,34 @@ func (b *Books) Save(ctx context.Context, change scheduling.EntryChange) (schedu
 	if s.claims == "" {
 		s.claims = scheduling.ClaimsKeep
 	}
-	answer, err := b.run(ctx, s)
-	if err != nil {
-		b.count(e.Source, "failed")
-		return scheduling.Entry{}, b.store.fault(err)
-	}
-	if err := b.judge(e, answer); err != nil {
+	if err := b.insist(ctx, e, &s, read > 0 && !change.Intent); err != nil {
 		return scheduling.Entry{}, err
 	}
 	b.memory.put(e, s, time.Now())
 	return e, nil
+}
+
+// insist saves. What became of a call is saved again for a while, as soon as
+// Redis is back and has been put back what it lost: to tell the caller to come
+// again would leave the entry in doubt.
+func (b *Books) insist(ctx context.Context, e scheduling.Entry, s *save, result bool) error {
+	for deadline := time.Now().Add(3 * b.putBackFor()); ; {
+		answer, err := b.run(ctx, s)
+		if err != nil {
+			b.count(e.Source, "failed")
+			err = b.store.fault(err)
+		} else {
+			err = b.judge(e, answer)
+		}
+		if !result || scheduling.CodeOf(err) != scheduling.Shedding || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(b.beatEvery()):
+		}
+	}
 }
 
 // judge says what the script's answer means.
@@ -164,21 +194,14 @@ func (b *Books) judge(e scheduling.Entry, answer int) error {
 	case saveExpired:
 		b.count(e.Source, "expired")
 		return scheduling.Refuse(scheduling.HoldExpired, "id", "the hold has run out")
+	case savePutBack:
+		b.count(e.Source, "put-back")
+		return refusePutBack(e.Source)
 	default:
 		b.count(e.Source, "lost")
 		return refuseLost(e.Source)
 	}
 }
-
-// refuseLost says that the books of the source must be rebuilt first.
-func refuseLost(source scheduling.SourceID) error {
-	err := scheduling.Fault(scheduling.Shedding, errLost, "the gateway's books are being rebuilt")
-	err.Source, err.RetryAfter = source, rebuilding
-	return err
-}
-
-// rebuilding is how soon a caller may try again while books are being rebuilt.
-const rebuilding = 5 * time.Second
 
 func (b *Books) count(source scheduling.SourceID, result string) {
 	b.store.metrics.saves.WithLabelValues(string(source), result).Inc()
@@ -194,20 +217,22 @@ type save struct {
 	unexpired bool
 	replicas  int
 	nonce     string // names this change, also when it is put back
+	compared  string // the nonce that an assertion is to replace
+	history   string // the nonces of the latest changes, this one too
 }
 
-// run hands it to Redis.
-func (b *Books) run(ctx context.Context, s save) (int, error) {
+// run hands it to Redis, and takes the history from there.
+func (b *Books) run(ctx context.Context, s *save) (int, error) {
 	o, k := b.store.options, b.store.keys.source(s.rec.source)
 	keys := []string{
 		k.meta(), k.feed(), k.entry(s.rec.id), k.claims(), k.fences(), k.ends(), k.generations(), k.wakes(), k.unsettled(),
-		k.patients(), k.forget(), k.books(),
+		k.patients(), k.forget(), k.books(), k.vouched(), k.beats(), k.alive(), k.awaited(),
 	}
 	args := []any{
 		nonce(), s.nonce, o.FeedLength, b.store.keys.wake(), string(s.rec.source),
 		s.rec.id, s.mode, s.read, s.rec.version, s.rec.text, s.rec.sealed, string(s.claims),
 		millis(s.wake), flag(s.unexpired), s.rec.used, flag(s.rec.doubt), s.rec.forget, s.rec.names,
-		len(s.rec.digests),
+		b.feel(s.rec.source), s.compared, s.history, len(s.rec.digests),
 	}
 	for _, d := range s.rec.digests {
 		args = append(args, d)
@@ -219,7 +244,13 @@ func (b *Books) run(ctx context.Context, s save) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return cmd.Int()
+	got, err := cmd.Slice()
+	if err != nil {
+		return 0, err
+	}
+	b.heard(s.rec.source, got[2], got[3])
+	s.history = textAt(got, 1)
+	return int(numberAt(got, 0)), nil
 }
 
 // millis is a time to come in whole milliseconds, at least one; "" for none.
@@ -235,18 +266,6 @@ func flag(set bool) string {
 		return "1"
 	}
 	return ""
-}
-
-// Lost tells that the books of this source are gone and not rebuilt.
-func (b *Books) Lost(ctx context.Context, source scheduling.SourceID) (bool, error) {
-	n, err := b.store.client.Exists(ctx, b.store.keys.source(source).books()).Result()
-	return n == 0, b.store.fault(err)
-}
-
-// Rebuilt says that what the EHR knows of ours has been restored.
-func (b *Books) Rebuilt(ctx context.Context, source scheduling.SourceID) error {
-	_, err := b.store.once(ctx, b.store.keys.source(source).books(), []byte(nonce()))
-	return b.store.fault(err)
 }
 
 // Settling gives the settling of a source to one gateway for ttl. ok is false,

@@ -392,6 +392,7 @@ func (p *play) lose(rt *rapid.T) {
 		p.reassert()
 	}
 	must(p.t, p.who().Rebuilt(p.t.Context(), source))
+	p.ready()
 	p.recount(rt)
 }
 
@@ -409,6 +410,25 @@ func (p *play) restore(e scheduling.Entry) {
 	if err != nil && !errors.Is(err, scheduling.ErrStaleEntry) {
 		p.rt.Fatalf("law 12: a booking is not restored: %v", err)
 	}
+}
+
+// ready waits until every gateway has put back what it remembers. One that
+// crashed is waited for, and then the EHR is asked.
+func (p *play) ready() {
+	eventually(p.t, "the books are put back", func() bool {
+		p.reassert()
+		lost, err := p.who().Lost(p.t.Context(), source)
+		must(p.t, err)
+		if lost {
+			for _, id := range slices.Sorted(maps.Keys(p.entries)) {
+				p.restore(p.entries[id])
+			}
+			must(p.t, p.who().Rebuilt(p.t.Context(), source))
+		}
+		ready, err := p.who().Ready(p.t.Context(), source)
+		must(p.t, err)
+		return ready
+	})
 }
 
 func (p *play) reassert() {
@@ -461,7 +481,7 @@ func (p *play) failover(rt *rapid.T) {
 		}
 	}
 	before.put(p.t, p.client)
-	p.reassert()
+	p.ready()
 	p.event++
 	for id, e := range p.entries {
 		got, err := p.who().Read(p.t.Context(), id)
@@ -504,6 +524,7 @@ func TestLaw3AndLaw4AndLaw12HoldInAnyOrderOfEvents(t *testing.T) {
 			for i := range w.books {
 				w.books[i] = newBooks(t, w.stores[i], w.vault)
 			}
+			must(t, w.books[0].Open(t.Context(), source))
 			p := &play{
 				clinic: w, rt: rt, failovers: server.Real(), ended: map[string]int{}, claimed: map[string]string{},
 				used: map[string]uint32{}, entries: map[string]scheduling.Entry{},

@@ -16,12 +16,16 @@ import (
 // Due gives at most limit entries whose wake has passed by Redis' clock, the
 // longest overdue first. They stay due until they are saved. One that cannot be
 // read is counted and put off, so that it does not keep the others from
-// settling.
+// settling. While the books are being put back nothing is due: it may be settled
+// already.
 func (b *Books) Due(ctx context.Context, source scheduling.SourceID, limit int) ([]scheduling.Entry, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
 	b.tidy(ctx, source)
+	if s, err := b.beat(ctx, source); err != nil || !s.whole {
+		return nil, b.store.fault(err)
+	}
 	k := b.store.keys.source(source)
 	ids, err := b.store.run(ctx, b.scripts.due, []string{k.wakes()}, limit, 0).StringSlice()
 	if err != nil {
@@ -37,14 +41,48 @@ func (b *Books) Due(ctx context.Context, source scheduling.SourceID, limit int) 
 // ByPatient gives the entries of a principal that name this patient, as asked
 // or by its native id, of any state but free, in order of start and then id.
 //
-// Errors: shedding, also while the books are lost: a list may lack the rest.
+// Errors: shedding, also while the books are lost or being put back: a list may
+// lack the rest.
 func (b *Books) ByPatient(
 	ctx context.Context, source scheduling.SourceID, principal, patient string,
 ) ([]scheduling.Entry, error) {
-	k := b.store.keys.source(source)
-	key := k.patients()
-	pipe := b.store.client.TxPipeline() // one moment: no loss or rebuilding comes between
-	mark := pipe.Exists(ctx, k.books())
+	before, err := b.whether(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.named(ctx, source, principal, patient)
+	if err != nil {
+		return nil, err
+	}
+	after, err := b.whether(ctx, source)
+	if err == nil && after != before {
+		err = refusePutBack(source) // lost and put back, while it was read
+	}
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// whether wants the books to be whole, and tells which loss was the latest.
+func (b *Books) whether(ctx context.Context, source scheduling.SourceID) (round string, err error) {
+	s, err := b.beat(ctx, source)
+	switch {
+	case err != nil:
+		return "", b.store.fault(err)
+	case !s.whole:
+		return "", refusePutBack(source)
+	case !s.books:
+		return "", refuseLost(source)
+	default:
+		return s.round, nil
+	}
+}
+
+// named reads what ByPatient gives.
+func (b *Books) named(ctx context.Context, source scheduling.SourceID, principal, patient string) ([]scheduling.Entry, error) {
+	key := b.store.keys.source(source).patients()
+	pipe := b.store.client.Pipeline()
 	var asked []*redis.StringSliceCmd
 	for _, d := range b.vault.Digests(digestPatient, string(source), principal, patient) {
 		// Members are digest/id, and '0' is the character after '/'.
@@ -52,9 +90,6 @@ func (b *Books) ByPatient(
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, b.store.fault(err)
-	}
-	if mark.Val() == 0 {
-		return nil, refuseLost(source)
 	}
 	var ids []string
 	for _, cmd := range asked {

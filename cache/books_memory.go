@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 
 // How long a settled entry is remembered: longer than replicas lag behind. It is
 // forgotten only once Redis was seen to have it then, so that an outage of any
-// length before a failover does no harm. And how often Run looks.
+// length before a failover does no harm. Where Redis went farther back than
+// rememberedFor the memory does not reach: the books are lost. And how often Run
+// looks where nothing was lost.
 const (
-	rememberFor = 10 * time.Second
-	assertEvery = time.Second
+	rememberFor   = 10 * time.Second
+	rememberedFor = rememberFor / 2
+	assertEvery   = time.Second
 )
 
 // memory is what this process saved and may have to put back.
@@ -32,6 +36,7 @@ type kept struct {
 	claims  bool
 	settled bool
 	partly  bool      // when it was put back, another entry had one of its slots
+	waits   bool      // it was told that another entry stands in its place
 	at      time.Time // when it was saved, by our clock
 }
 
@@ -55,56 +60,41 @@ func (m *memory) drop(k kept) {
 	}
 }
 
-func (m *memory) all() []kept {
+// of gives what is remembered of a source.
+func (m *memory) of(source scheduling.SourceID) []kept {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]kept, 0, len(m.kept))
+	var list []kept
 	for _, k := range m.kept {
-		all = append(all, k)
-	}
-	return all
-}
-
-// Run puts back what Redis loses, until ctx ends; it gives the error of ctx.
-func (b *Books) Run(ctx context.Context) error {
-	tick := time.NewTicker(assertEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			if n, err := b.Reassert(ctx); err != nil && ctx.Err() == nil {
-				b.store.log.Debug("what Redis has of our entries cannot be read now", "error", err)
-			} else if n > 0 {
-				b.store.log.Warn("Redis had lost entries, which were put back", "entries", n)
-			}
+		if k.save.rec.source == source {
+			list = append(list, k)
 		}
 	}
+	return list
 }
 
 // assertAtOnce is how many entries are compared in one pipeline.
 const assertAtOnce = 256
 
-// Reassert compares what this process saved and remembers with what Redis has,
-// and puts back what is older there, or absent: the highest version wins. It
-// tells how many those were.
-func (b *Books) Reassert(ctx context.Context) (restored int, err error) {
-	for rest := b.memory.all(); len(rest) > 0; {
+// reassert compares what this process saved at a source and remembers with what
+// Redis has, and puts back what is older there, or absent. It tells how many
+// those were.
+func (b *Books) reassert(ctx context.Context, source scheduling.SourceID) (restored int, err error) {
+	for rest := b.memory.of(source); len(rest) > 0; {
 		part := rest[:min(assertAtOnce, len(rest))]
 		rest = rest[len(part):]
 		pipe := b.store.client.Pipeline()
 		asked := make([]*redis.SliceCmd, len(part))
 		for i, k := range part {
-			asked[i] = pipe.HMGet(ctx, b.store.keys.source(k.save.rec.source).entry(k.save.rec.id), "v", "n")
+			asked[i] = pipe.HMGet(ctx, b.store.keys.source(source).entry(k.save.rec.id), "v", "n", "h")
 		}
 		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-			return restored, b.store.fault(err)
+			return restored, err
 		}
 		for i, k := range part {
-			done, err := b.compare(ctx, k, textAt(asked[i].Val(), 0), textAt(asked[i].Val(), 1))
+			done, err := b.compare(ctx, k, readRow(asked[i].Val()))
 			if err != nil {
-				return restored, b.store.fault(err)
+				return restored, err
 			}
 			if done {
 				restored++
@@ -114,26 +104,54 @@ func (b *Books) Reassert(ctx context.Context) (restored int, err error) {
 	return restored, nil
 }
 
-// compare looks at one entry that has this version and nonce in Redis.
-func (b *Books) compare(ctx context.Context, k kept, version, nonce string) (restored bool, err error) {
-	stored, _ := strconv.ParseUint(version, 10, 64)
+// row is what Redis has of an entry, as far as it is compared.
+type row struct {
+	version uint64
+	nonce   string
+	history string
+}
+
+func readRow(values []any) row {
+	version, _ := strconv.ParseUint(textAt(values, 0), 10, 64)
+	return row{version, textAt(values, 1), textAt(values, 2)}
+}
+
+// historyLength is how many changes a history names.
+const historyLength = 8
+
+// follows tells whether a change of this version and history came after the one
+// of that nonce and version. Too many changes later the history does not tell.
+func follows(history string, version uint64, nonce string, was uint64) bool {
+	return strings.Contains(history, nonce) || version >= was+historyLength
+}
+
+// compare looks at one entry that stands so in Redis.
+func (b *Books) compare(ctx context.Context, k kept, r row) (restored bool, err error) {
 	ours := k.save.rec.version
 	switch {
-	case stored > ours, stored == ours && nonce != k.save.nonce:
+	case r.nonce == k.save.nonce:
+		if k.partly {
+			_, err = b.putBack(ctx, k, r.nonce)
+		} else if k.settled && time.Since(k.at) > rememberFor {
+			b.memory.drop(k)
+		}
+		return false, err
+	case r.nonce == "" || r.version < ours && follows(k.save.history, ours, r.nonce, r.version):
+		return b.restoreKept(ctx, k, r.nonce)
+	case follows(r.history, r.version, k.save.nonce, ours):
 		// Another one changed it, and is the one to remember it.
 		b.memory.drop(k)
 		return false, nil
-	case stored == ours && k.settled && time.Since(k.at) > rememberFor:
-		b.memory.drop(k)
-		return false, nil
-	case stored == ours && k.partly:
-		_, err := b.putBack(ctx, k)
-		return false, err
-	case stored == ours:
-		return false, nil
+	default:
+		return b.contend(ctx, k)
 	}
+}
+
+// restoreKept puts back what Redis has lost, in place of the change of this
+// nonce.
+func (b *Books) restoreKept(ctx context.Context, k kept, instead string) (restored bool, err error) {
 	b.sealing.forget()
-	restored, err = b.putBack(ctx, k)
+	restored, err = b.putBack(ctx, k, instead)
 	if restored {
 		b.store.metrics.asserted.WithLabelValues(string(k.save.rec.source)).Inc()
 	}
@@ -142,11 +160,13 @@ func (b *Books) compare(ctx context.Context, k kept, version, nonce string) (res
 
 // putBack saves it again. A slot that another entry has is asked for again the
 // next time: that entry may have ended since, and not have been put back yet.
-func (b *Books) putBack(ctx context.Context, k kept) (bool, error) {
+func (b *Books) putBack(ctx context.Context, k kept, instead string) (bool, error) {
 	if err := b.sealing.keep(ctx, k.save.rec.until); err != nil {
 		return false, err
 	}
-	answer, err := b.run(ctx, k.again())
+	again := k.again()
+	again.compared = instead
+	answer, err := b.run(ctx, &again)
 	if err != nil || (answer != saveDone && answer != savePartly) {
 		return false, err
 	}

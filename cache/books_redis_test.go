@@ -250,6 +250,7 @@ func TestAnIntentThatAReplicaHasIsSaved(t *testing.T) {
 	eventually(t, "the replica follows", func() bool {
 		return strings.Contains(c.Info(t.Context(), "replication").Val(), "master_link_status:up")
 	})
+	putBack(t, b) // its first replica gives a server another history
 	for i := range 20 {
 		change := taking(entryOf(scheduling.EntryBooking, "p1", 0, fmt.Sprint("slot", i)))
 		change.Intent = true
@@ -326,6 +327,7 @@ func TestANewStoreIsRebuiltAndALostOneIsNoticed(t *testing.T) {
 		save(t, b, restore)
 		must(t, b.Rebuilt(t.Context(), source))
 		lost(false)
+		putBack(t, b)
 		e := save(t, b, taking(entryOf(scheduling.EntryHeld, "p1", 0, "slot1")))
 		must(t, server.Restart(t.Context()))
 		eventually(t, "Redis is back", func() bool { return s.Ping(t.Context()) == nil })
@@ -347,6 +349,7 @@ func TestANewStoreIsRebuiltAndALostOneIsNoticed(t *testing.T) {
 		}
 		lost(true) // what others had is still missing
 		must(t, b.Rebuilt(t.Context(), source))
+		putBack(t, b)
 		save(t, b, scheduling.EntryChange{Entry: e})
 	})
 }
@@ -366,6 +369,8 @@ func TestTheHighestVersionWinsWhenGatewaysPutBackWhatTheyKnow(t *testing.T) {
 		_, err := books.Reassert(t.Context())
 		must(t, err)
 	}
+	must(t, a.Rebuilt(t.Context(), source))
+	putBack(t, a, b)
 	got, err := a.Read(t.Context(), e.ID)
 	must(t, err)
 	if diff := cmp.Diff(e, got); diff != "" {

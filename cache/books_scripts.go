@@ -10,60 +10,72 @@ const (
 	saveTaken   = -1
 	saveExpired = -2
 	saveLost    = -3
+	savePutBack = -4
 )
 
 // saveSource changes one entry, and with it the claims of its slots, its wake
 // and all lists, or nothing.
 //
-// An entry that was lost and is asserted again (mode assert) goes by its version
-// alone, takes the slots that nobody has, and leaves the others. Together with
-// it fences and numbers of fetches may have been lost. So its slots are fenced,
-// and the next numbers go above the milliseconds of the clock, as those of a new
-// life do, and so above all that were ever given.
+// An entry that was lost and is asserted again (mode assert) takes the place of
+// the very change that was compared, or of nothing; it takes the slots that
+// nobody has, and leaves the others. Together with it fences and numbers of
+// fetches may have been lost. So its slots are fenced, and the next numbers go
+// above the milliseconds of the clock.
 //
 // A call that is repeated since its answer was lost finds its own nonce.
 //
 //	KEYS     1 meta, 2 feed, 3 entry, 4 claims, 5 fences, 6 ends, 7 generations, 8 wakes, 9 unsettled,
-//	         10 patients, 11 forget, 12 books
+//	         10 patients, 11 forget, 12 books, 13 vouched, 14 beats, 15 alive, 16 awaited
 //	ARGV     1 name of a new life, 2 nonce, 3 length of the feed, 4 channel, 5 source,
 //	         6 entry, 7 mode: save, restore, assert, 8 version that was read ('0' for none), 9 version to be stored,
 //	         10 record, 11 sealed part ('' when none), 12 claims: keep, take, drop, fence,
 //	         13 milliseconds until the wake ('' when none), 14 '1': refused when its wake has passed,
 //	         15 used: '' no, else the least generation that its slots have then ('0': one more than now),
 //	         16 '1': in doubt, 17 when to forget its patients ('' never), 18 names of the slots for the feed,
-//	         19 n, n digests of patients, then pairs of slot and its end (ms since 1970)
-//	returns  1 saved; 2 asserted, but another entry has a slot; 0 another version stands; -1 another entry has a slot; -2 the wake has passed; -3 the books are lost
-const saveSource = preamble + clock + `
+//	         19 pulse, 20 nonce that an assertion was compared with ('' for none), 21 history of an assertion,
+//	         22 n, n digests of patients, then pairs of slot and its end (ms since 1970)
+//	returns  the answer, the entry's history, the beat, its time; the answer is
+//	         1 saved; 2 asserted, but another entry has a slot; 0 another version stands; -1 another entry has a slot; -2 the wake has passed; -3 the books are lost;
+//	         -4 they are being put back
+const saveSource = preamble + standing + `
+local k = {meta = KEYS[1], books = KEYS[12], vouched = KEYS[13], beats = KEYS[14], alive = KEYS[15], awaited = KEYS[16]}
 local id, mode, claims = ARGV[6], ARGV[7], ARGV[12]
 local now = clock()
-local stored = redis.call('HMGET', KEYS[3], 'v', 'n', 'u', 'i')
+local stands = standing(k, ARGV[19])
+local stored = redis.call('HMGET', KEYS[3], 'v', 'n', 'u', 'i', 'h')
+local function say(answer, history)
+  local b = beat(k, ARGV[19])
+  return {answer, history or '', b[1], b[2]}
+end
 if stored[2] == ARGV[2] and mode ~= 'assert' then
-  return 1
+  return say(1, stored[5])
+end
+if mode == 'save' and stands == 0 then
+  return say(-4)
 end
 if mode == 'save' and redis.call('EXISTS', KEYS[12]) == 0 then
-  return -3
+  return say(-3)
 end
 if mode == 'assert' then
-  local has, ours = tonumber(stored[1] or '0'), tonumber(ARGV[9])
-  if has > ours or (has == ours and stored[2] ~= ARGV[2]) then
-    return 0
+  if (stored[2] or '') ~= ARGV[20] then
+    return say(0)
   end
 elseif (stored[1] or '0') ~= ARGV[8] then
-  return 0
+  return say(0)
 end
 if ARGV[14] == '1' then
   local wake = redis.call('ZSCORE', KEYS[8], id)
   if wake and tonumber(wake) <= now then
-    return -2
+    return say(-2)
   end
 end
 
-local digests = tonumber(ARGV[19])
+local digests = tonumber(ARGV[22])
 local holder = {}
-for at = 20 + digests, #ARGV, 2 do
+for at = 23 + digests, #ARGV, 2 do
   local by = redis.call('HGET', KEYS[4], ARGV[at])
   if claims == 'take' and mode ~= 'assert' and by and by ~= id then
-    return -1
+    return say(-1)
   end
   holder[ARGV[at]] = by
 end
@@ -77,7 +89,7 @@ end
 local answer = 1
 local raise = ARGV[15] ~= '' and stored[3] ~= '1'
 local told = raise
-for at = 20 + digests, #ARGV, 2 do
+for at = 23 + digests, #ARGV, 2 do
   local slot, by = ARGV[at], holder[ARGV[at]]
   local ends = tonumber(ARGV[at + 1])
   if claims == 'take' and by and by ~= id then
@@ -113,11 +125,15 @@ for old in string.gmatch(stored[4] or '', '%S+') do
   redis.call('ZREM', KEYS[10], old .. '/' .. id)
 end
 local listed = {}
-for at = 20, 19 + digests do
+for at = 23, 22 + digests do
   redis.call('ZADD', KEYS[10], 0, ARGV[at] .. '/' .. id)
   table.insert(listed, ARGV[at])
 end
-redis.call('HSET', KEYS[3], 'v', ARGV[9], 'n', ARGV[2], 'e', ARGV[10], 'i', table.concat(listed, ' '))
+local history = ARGV[21]
+if mode ~= 'assert' then
+  history = string.sub((stored[5] or '') .. ' ' .. ARGV[2], -136)
+end
+redis.call('HSET', KEYS[3], 'v', ARGV[9], 'n', ARGV[2], 'h', history, 'e', ARGV[10], 'i', table.concat(listed, ' '))
 if ARGV[11] ~= '' then
   redis.call('HSET', KEYS[3], 'p', ARGV[11])
 else
@@ -143,7 +159,7 @@ end
 if told then
   tell(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 'm', ARGV[18])
 end
-return answer
+return say(answer, history)
 `
 
 // clock gives the milliseconds since 1970 by the server's clock.
@@ -218,14 +234,22 @@ return 1
 `
 
 // bookScripts are the scripts over the books.
-type bookScripts struct{ save, due, later, forget, clear script }
+type bookScripts struct {
+	save, read, due, later, forget, clear script
+	beat, vouch, leave, open              script
+}
 
 func newBookScripts() bookScripts {
 	return bookScripts{
 		save:   script{"save", redis.NewScript(saveSource)},
+		read:   script{"read", redis.NewScript(readSource)},
 		due:    script{"due", redis.NewScript(dueSource)},
 		later:  script{"later", redis.NewScript(laterSource)},
 		forget: script{"forget", redis.NewScript(forgetSource)},
 		clear:  script{"clear", redis.NewScript(clearSource)},
+		beat:   script{"beat", redis.NewScript(beatSource)},
+		vouch:  script{"vouch", redis.NewScript(vouchSource)},
+		leave:  script{"leave", redis.NewScript(leaveSource)},
+		open:   script{"open", redis.NewScript(openSource)},
 	}
 }

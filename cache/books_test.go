@@ -32,8 +32,24 @@ var (
 func newBooks(t testing.TB, s *cache.Store, v *vault.Vault) *cache.Books {
 	t.Helper()
 	b := s.Books(v, []scheduling.SourceID{source, "elsewhere"})
-	must(t, b.Rebuilt(t.Context(), source))
+	must(t, b.Open(t.Context(), source))
 	return b
+}
+
+// putBack waits until gateways have put back what they remember.
+func putBack(t testing.TB, gateways ...*cache.Books) {
+	t.Helper()
+	eventually(t, "the books are put back", func() bool {
+		ready := true
+		for _, b := range gateways {
+			_, err := b.Reassert(t.Context())
+			must(t, err)
+			now, err := b.Ready(t.Context(), source)
+			must(t, err)
+			ready = ready && now
+		}
+		return ready
+	})
 }
 
 // slotAt is a slot of an appointment that is some days ahead.

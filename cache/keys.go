@@ -44,7 +44,8 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	lease           STRING  token of the worker that has the source, with a lifetime
 //	books           STRING  name of this life of the books; absent: they are lost, or never began
 //	entry:<id>      HASH    an entry: v version, e the record (JSON), p what tells of a person (sealed),
-//	                        n nonce of the latest save, i digests of its patients, u 1: used up
+//	                        n nonce of the latest save, h nonces of the latest saves, i digests of its patients,
+//	                        u 1: used up
 //	claims          HASH    slot id -> the offer whose entry has it
 //	fences          HASH    slot id -> number of the latest fetch when its claim ended
 //	ends            ZSET    slot id -> when its claim and fence may be forgotten (ms since 1970)
@@ -53,6 +54,11 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	patients        ZSET    <digest of principal and patient>/<entry>, all of score 0
 //	forget          ZSET    entry -> when its patients are to be forgotten (ms since 1970)
 //	settling        STRING  token of the gateway that settles, with a lifetime
+//	vouched         HASH    run: the server that the books are known to be whole at; open 1: they are; round counts
+//	                        losses; since, until: see standing (ms since 1970)
+//	beats           HASH    gateway -> how often it wrote or looked
+//	alive           ZSET    gateway -> when it did last (ms since 1970)
+//	awaited         SET     gateways that have not put back yet what they remember
 //
 // Fields of meta: life names this life of the source; base and fetch are the
 // first and the latest number that Begin gave in it; seq and nonce are those of
@@ -82,6 +88,10 @@ func (k sourceKeys) unsettled() string      { return k.tag + "unsettled" }
 func (k sourceKeys) patients() string       { return k.tag + "patients" }
 func (k sourceKeys) forget() string         { return k.tag + "forget" }
 func (k sourceKeys) settling() string       { return k.tag + "settling" }
+func (k sourceKeys) vouched() string        { return k.tag + "vouched" }
+func (k sourceKeys) beats() string          { return k.tag + "beats" }
+func (k sourceKeys) alive() string          { return k.tag + "alive" }
+func (k sourceKeys) awaited() string        { return k.tag + "awaited" }
 
 func (k sourceKeys) windows(day scheduling.Day) string { return k.tag + "windows:" + dayText(day) }
 func (k sourceKeys) heads(day scheduling.Day) string   { return k.tag + "heads:" + dayText(day) }

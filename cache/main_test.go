@@ -40,7 +40,7 @@ func onEach(t *testing.T, test func(t *testing.T, server *embedded.Server)) {
 
 func open(t testing.TB, url string, bend ...func(*cache.Options)) *cache.Store {
 	t.Helper()
-	o := cache.Options{URL: url, FeedPoll: 50 * time.Millisecond}
+	o := cache.Options{URL: url, FeedPoll: 50 * time.Millisecond, PutBack: 10 * time.Millisecond}
 	for _, b := range bend {
 		b(&o)
 	}

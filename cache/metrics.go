@@ -17,6 +17,8 @@ type metrics struct {
 	damaged  *prometheus.CounterVec   // source, what
 	saves    *prometheus.CounterVec   // source, result
 	asserted *prometheus.CounterVec   // source
+	lives    *prometheus.CounterVec   // source
+	rivals   *prometheus.CounterVec   // source
 	replans  prometheus.Counter
 	contacts prometheus.Gauge
 }
@@ -31,8 +33,10 @@ func newMetrics() *metrics {
 		reloads:  counter("feed_reloads_total", "Times a follower loaded a source whole, by reason.", "source", "reason"),
 		changes:  counter("feed_changes_total", "Entries of the feed that a follower applied.", "source"),
 		damaged:  counter("damaged_total", "Records in Redis that could not be read, by what they are.", "source", "what"),
-		saves:    counter("entry_saves_total", "Changes of entries, by result: saved, stale, taken, expired, lost or failed.", "source", "result"),
+		saves:    counter("entry_saves_total", "Changes of entries, by result: saved, stale, taken, expired, lost, put-back or failed.", "source", "result"),
 		asserted: counter("entries_asserted_total", "Entries that Redis had lost and that were put back from memory.", "source"),
+		lives:    counter("losses_total", "Times that Redis was found new, another, or gone back in time.", "source"),
+		rivals:   counter("entries_rival_total", "Entries that may stand at the EHR beside another one of the same offer, after a loss of Redis.", "source"),
 		scripts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "slotgate", Subsystem: "cache", Name: "script_seconds",
 			Help:    "Duration of Lua scripts as the caller sees it.",
@@ -61,7 +65,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.windows, m.scripts, m.errors, m.reloads, m.changes, m.behind, m.damaged, m.replans, m.contacts,
-		m.saves, m.asserted,
+		m.saves, m.asserted, m.lives, m.rivals,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -49,6 +49,10 @@ type Options struct {
 	WaitReplicas int `yaml:"wait_replicas"`
 	// WaitTimeout is how long they are waited for. Default 1s.
 	WaitTimeout time.Duration `yaml:"wait_timeout"`
+	// PutBack is how long gateways have, after Redis was lost or failed over, to
+	// put back what they remember of holds and bookings, before any are taken
+	// again. Gateways that Redis knows are waited for five times as long. Default 2s.
+	PutBack time.Duration `yaml:"put_back"`
 	// KeepPatients is how long after an appointment's end its entry still names
 	// its patients. The entry itself stays for ever. Default 720h.
 	KeepPatients time.Duration `yaml:"keep_patients"`
@@ -74,6 +78,7 @@ func (o *Options) SetDefaults() {
 	fill(&o.WriteTimeout, 5*time.Second)
 	fill(&o.PoolSize, 16)
 	fill(&o.WaitTimeout, time.Second)
+	fill(&o.PutBack, 2*time.Second)
 	fill(&o.KeepPatients, 30*24*time.Hour)
 	fill(&o.Batch, 500)
 	fill(&o.FeedLength, 1000)
@@ -137,6 +142,7 @@ func (o *Options) limits() []error {
 		{"write_timeout", o.WriteTimeout},
 		{"feed_poll", o.FeedPoll},
 		{"wait_timeout", o.WaitTimeout},
+		{"put_back", o.PutBack},
 	} {
 		if d.value < 10*time.Millisecond || d.value > 10*time.Minute {
 			errs = append(errs, config.At(d.field, "must be from 10ms to 10m"))

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"slotgate/cache/embedded"
 	"slotgate/cache/redistest"
 	"slotgate/cache/vault"
 	"slotgate/config"
@@ -32,7 +31,6 @@ type clinic struct {
 // house is two gateways over one Redis, the first of which fetches too, and the
 // EHRs that they book at. Settling takes seconds where it usually takes minutes.
 type house struct {
-	redis  *embedded.Server
 	file   *file
 	sims   map[string]*ehrsim.Server
 	bases  map[string]string // where the EHRs speak FHIR
@@ -42,26 +40,32 @@ type house struct {
 
 func newHouse(t *testing.T, clinics ...clinic) *house {
 	t.Helper()
+	return newHouseOn(t, redistest.Start(t).URL(), clinics...)
+}
+
+// newHouseOn is a house whose Redis is there.
+func newHouseOn(t *testing.T, redis string, clinics ...clinic) *house {
+	t.Helper()
 	h := &house{
-		redis: redistest.Start(t), sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
+		sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute},
 	}
 	t.Cleanup(h.client.CloseIdleConnections)
-	h.file = h.config(t, clinics)
+	h.file = h.config(t, redis, clinics)
 	h.open(t, role{gateway: true, prefetch: true})
 	h.open(t, role{gateway: true})
 	h.rebuilt(t)
 	return h
 }
 
-// rebuilt waits until the books of every source are there: an empty Redis is
+// rebuilt waits until the books of every source take changes: an empty Redis is
 // taken for one that lost them.
 func (h *house) rebuilt(t *testing.T) {
 	t.Helper()
 	for _, id := range h.file.ids() {
 		eventually(t, func() error {
-			lost, err := h.nodes[0].keeper.books.Lost(t.Context(), id)
-			if err == nil && lost {
+			ready, err := h.nodes[0].keeper.books.Ready(t.Context(), id)
+			if err == nil && !ready {
 				err = fmt.Errorf("the books of %s are being rebuilt", id)
 			}
 			return err
@@ -69,11 +73,11 @@ func (h *house) rebuilt(t *testing.T) {
 	}
 }
 
-func (h *house) config(t *testing.T, clinics []clinic) *file {
+func (h *house) config(t *testing.T, redis string, clinics []clinic) *file {
 	t.Helper()
 	f := newFile()
 	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	f.Redis.URL = h.redis.URL()
+	f.Redis.URL, f.Redis.PutBack = redis, time.Second
 	f.Vault.Keys = []vault.Key{{ID: "test", Key: config.NewSecret(strings.Repeat("A", 43) + "=")}}
 	f.Booking.Secret = config.NewSecret("0123456789abcdef")
 	f.Booking.SettleEvery, f.Booking.LookEvery, f.Booking.LookMax = 300*time.Millisecond, 200*time.Millisecond, time.Second
