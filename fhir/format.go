@@ -4,6 +4,8 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+
+	"slotgate/scheduling"
 )
 
 // Format is how a resource is written: JSON or XML.
@@ -31,17 +33,11 @@ func (f Format) ContentType() string {
 	return "application/fhir+json; charset=utf-8"
 }
 
-// FormatOf reads a media type (Content-Type) or a value of _format; parameters
-// such as fhirVersion are ignored, a charset other than UTF-8 is not. It is
-// false for what we do not speak: 415 for a Content-Type.
+// FormatOf reads a media type (Content-Type) or a value of _format; a charset
+// other than UTF-8 is refused, fhirVersion is for OfRelease, other parameters
+// are ignored. It is false for what we do not speak: 415 for a Content-Type.
 func FormatOf(text string) (Format, bool) {
 	text = strings.ToLower(strings.TrimSpace(text))
-	switch text {
-	case "json":
-		return JSON, true
-	case "xml":
-		return XML, true
-	}
 	// In a query, the + of application/fhir+json arrives as a space.
 	text = strings.Replace(text, "fhir ", "fhir+", 1)
 	text = strings.Replace(text, "json fhir", "json+fhir", 1)
@@ -58,12 +54,47 @@ func FormatOf(text string) (Format, bool) {
 
 func formatOfType(kind string) (Format, bool) {
 	switch kind {
+	case "json":
+		return JSON, true
+	case "xml":
+		return XML, true
 	case "application/fhir+json", "application/json", "application/json+fhir", "text/json":
 		return JSON, true
 	case "application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml":
 		return XML, true
 	}
 	return JSON, false
+}
+
+// OfRelease tells whether a media type or a value of _format is about this
+// release of FHIR: it names none, or this one by its parameter fhirVersion
+// (http://hl7.org/fhir/R4/http.html#version-parameter).
+func OfRelease(text string, release scheduling.Release) bool {
+	_, params, _ := strings.Cut(text, ";")
+	for _, p := range strings.Split(params, ";") {
+		name, value, _ := strings.Cut(p, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "fhirVersion") {
+			continue
+		}
+		value = strings.Trim(strings.TrimSpace(value), `"`)
+		major := map[scheduling.Release]string{scheduling.STU3: "3.0", scheduling.R4: "4.0"}[release]
+		if value != major && !strings.HasPrefix(value, major+".") {
+			return false
+		}
+	}
+	return true
+}
+
+// AcceptOf is what of an Accept header is about this release; "" where nothing
+// of it is.
+func AcceptOf(accept string, release scheduling.Release) string {
+	var ours []string
+	for _, part := range strings.Split(accept, ",") {
+		if OfRelease(part, release) {
+			ours = append(ours, part)
+		}
+	}
+	return strings.Join(ours, ",")
 }
 
 // maxAccept bounds the ranges of an Accept header that are looked at.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"slotgate/fhir"
+	"slotgate/scheduling"
 )
 
 func TestMediaTypesThatWeSpeak(t *testing.T) {
@@ -19,6 +20,8 @@ func TestMediaTypesThatWeSpeak(t *testing.T) {
 		"application/xml":                        "xml",
 		"text/xml":                               "xml",
 		"xml":                                    "xml",
+		"json;fhirVersion=4.0":                   "json",
+		"xml; charset=utf-8":                     "xml",
 		"application/fhir json":                  "json", // a plus sign in a query
 		"application/fhir xml":                   "xml",
 		"":                                       "",
@@ -40,6 +43,38 @@ func TestMediaTypesThatWeSpeak(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestTheReleaseThatAMediaTypeNames(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"application/fhir+json":                                 "stu3 r4",
+		"application/fhir+json; fhirVersion=4.0":                "r4",
+		`application/fhir+json;charset=utf-8;FHIRversion="3.0"`: "stu3",
+		"json;fhirVersion=3.0.2":                                "stu3",
+		"json;fhirVersion=4.0.1":                                "r4",
+		"json;fhirVersion=4.3":                                  "",
+		"json;fhirVersion=4.01":                                 "",
+		"json;fhirVersion=":                                     "",
+		"":                                                      "stu3 r4",
+	} {
+		got := ""
+		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+			if fhir.OfRelease(text, rel) {
+				got += " " + string(rel)
+			}
+		}
+		if got != want && got != " "+want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	both := "application/fhir+xml;fhirVersion=3.0, application/fhir+json;fhirVersion=4.0;q=0.5"
+	if got := fhir.AcceptOf(both, scheduling.STU3); got != "application/fhir+xml;fhirVersion=3.0" {
+		t.Errorf("for STU3: %q", got)
+	}
+	if got := fhir.AcceptOf("application/fhir+xml;fhirVersion=5.0", scheduling.R4); got != "" {
+		t.Errorf("for R4: %q", got)
 	}
 }
 

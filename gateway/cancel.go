@@ -116,16 +116,10 @@ func patchOutcome(v booking.View) *model.OperationOutcome {
 // preferred is what Prefer wants returned (RFC 7240; FHIR adds
 // OperationOutcome), "" for what is not known or not said.
 func (x *exchange) preferred() string {
-	for _, part := range strings.FieldsFunc(x.header("Prefer"), func(r rune) bool { return r == ',' || r == ';' }) {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "return") {
-			continue
-		}
-		value = strings.Trim(strings.TrimSpace(value), `"`)
-		for _, known := range []string{"representation", "OperationOutcome", "minimal"} {
-			if strings.EqualFold(value, known) {
-				return known
-			}
+	value := x.preference("return")
+	for _, known := range []string{"representation", "OperationOutcome", "minimal"} {
+		if strings.EqualFold(value, known) {
+			return known
 		}
 	}
 	return ""

@@ -45,15 +45,20 @@ func newExchange(s *Server, c *fiber.Ctx) *exchange {
 }
 
 // negotiate finds the format that the caller wants. It is false for one that
-// we cannot write; an error about that is then in the format of the body.
+// we cannot write, or of another release than that of the base; an error about
+// that is then in the format of the body.
 func (x *exchange) negotiate() (fhir.Format, bool) {
 	fallback, known := fhir.FormatOf(x.header(fiber.HeaderContentType))
 	if !known {
 		fallback = fhir.JSON
 	}
-	asked := strings.Clone(x.c.Query("_format"))
-	format, ok := fhir.Accepted(x.header(fiber.HeaderAccept), asked, fallback)
-	if !ok {
+	asked, given := strings.Clone(x.c.Query("_format")), x.header(fiber.HeaderAccept)
+	accept := fhir.AcceptOf(given, x.release)
+	format, ok := fhir.Accepted(accept, asked, fallback)
+	switch {
+	case !ok, asked != "" && !fhir.OfRelease(asked, x.release):
+		return fallback, false
+	case asked == "" && accept == "" && given != "":
 		return fallback, false
 	}
 	return format, true
@@ -86,11 +91,13 @@ func (x *exchange) method() string {
 // would inflate a compressed one without a limit; plainBody refuses those.
 func (x *exchange) body() []byte { return x.c.Request().Body() }
 
-// plainBody refuses compressed bodies: a few bytes could become gigabytes, and
-// no request here is long enough to need it.
+// plainBody refuses bodies of another release than that of the base, and
+// compressed ones: a few bytes could become gigabytes, and no request here is
+// long enough to need it.
 func (x *exchange) plainBody() error {
 	coding := strings.ToLower(strings.TrimSpace(x.header(fiber.HeaderContentEncoding)))
-	if coding == "" || coding == "identity" {
+	ours := fhir.OfRelease(x.header(fiber.HeaderContentType), x.release)
+	if ours && (coding == "" || coding == "identity") {
 		return nil
 	}
 	return refuseHTTP(fiber.StatusUnsupportedMediaType)
@@ -106,7 +113,8 @@ func (s *Server) parseForm(text string) (url.Values, error) {
 	if strings.Count(text, "&") >= s.opts.MaxParams {
 		return nil, scheduling.Refuse(scheduling.BadRequest, "", "more than %d parameters", s.opts.MaxParams)
 	}
-	values, err := url.ParseQuery(text)
+	// A semicolon parts nothing (WHATWG): it stands in _format=json;fhirVersion=4.0.
+	values, err := url.ParseQuery(strings.ReplaceAll(text, ";", "%3B"))
 	if err != nil {
 		return nil, scheduling.Refuse(scheduling.BadRequest, "", "the parameters are not well-formed")
 	}
@@ -123,16 +131,22 @@ func (s *Server) parseForm(text string) (url.Values, error) {
 // principal is who asks.
 func (x *exchange) principal() auth.Principal { return auth.From(x.ctx) }
 
-// strict tells whether the caller wants unknown parameters refused
-// (http://hl7.org/fhir/search.html#errors).
-func (x *exchange) strict() bool {
+// preference is what the caller prefers for something, "" for nothing: Prefer
+// may come more than once, name several, and put values in quotes (RFC 7240).
+// The first counts.
+func (x *exchange) preference(about string) string {
 	for _, part := range strings.FieldsFunc(x.header("Prefer"), func(r rune) bool { return r == ',' || r == ';' }) {
-		if strings.EqualFold(strings.ReplaceAll(strings.TrimSpace(part), " ", ""), "handling=strict") {
-			return true
+		name, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(strings.TrimSpace(name), about) {
+			return strings.ToLower(strings.Trim(strings.TrimSpace(value), `"`))
 		}
 	}
-	return false
+	return ""
 }
+
+// strict tells whether the caller wants unknown parameters refused
+// (http://hl7.org/fhir/search.html#errors).
+func (x *exchange) strict() bool { return x.preference("handling") == "strict" }
 
 // resource answers with a resource in the format asked for.
 func (x *exchange) resource(status int, res model.Resource) error {

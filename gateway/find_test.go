@@ -178,7 +178,7 @@ func TestFindTellsWhatItDidNotDo(t *testing.T) {
 func TestStrictHandlingRefusesUnknownParameters(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	for _, prefer := range []string{"handling=strict", "return=minimal, handling=strict", "respond-async; handling = strict"} {
+	for _, prefer := range []string{"handling=strict", "return=minimal, handling=strict", "respond-async; handling = strict", `handling="strict"`, `return="minimal"; wait=10, Handling="STRICT"`} {
 		r := w.get("/fhir/r4/Appointment/$find?colour=blue", "Prefer: "+prefer)
 		if r.status != http.StatusBadRequest || w.code(r, scheduling.R4) != "bad-request" || !strings.Contains(r.body, "colour") {
 			t.Errorf("%s: %d %s", prefer, r.status, r.body)
@@ -199,6 +199,38 @@ func TestStrictHandlingRefusesUnknownParameters(t *testing.T) {
 	}
 	if r := w.get("/fhir/r4/Appointment/$find?colour=blue", "Prefer: handling=lenient"); r.status != http.StatusOK {
 		t.Errorf("lenient: %d", r.status)
+	}
+}
+
+func TestTheVersionOfFHIRThatIsAskedForIsThatOfTheBase(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	const find, whatever = "/Appointment/$find?_count=1", "Accept: */*"
+	body := `{"resourceType":"Parameters"}`
+	for _, c := range []struct {
+		base, query, header string
+		status              int
+		kind                string
+	}{
+		{"r4", "&_format=json;fhirVersion=4.0", whatever, 200, "json"},
+		{"r4", "&_format=application/fhir%2Bxml;fhirVersion=4.0", whatever, 200, "xml"},
+		{"stu3", "&_format=xml%3BfhirVersion=3.0", whatever, 200, "xml"},
+		{"stu3", "&_format=json;fhirVersion=4.0", whatever, 406, "json"},
+		{"r4", "", "Accept: application/fhir+xml; fhirVersion=4.0", 200, "xml"},
+		{"r4", "", "Accept: application/fhir+xml; fhirVersion=3.0, application/fhir+json; fhirVersion=4.0; q=0.1", 200, "json"},
+		{"r4", "", "Accept: application/fhir+xml; fhirVersion=3.0", 406, "json"},
+		{"stu3", "", "Accept: application/fhir+xml; fhirVersion=3.0", 200, "xml"},
+	} {
+		r := w.get("/fhir/"+c.base+find+c.query, c.header)
+		if r.status != c.status || !strings.Contains(r.header.Get("Content-Type"), c.kind) {
+			t.Errorf("%+v: %d %s", c, r.status, r.header.Get("Content-Type"))
+		}
+	}
+	for version, status := range map[string]int{"4.0": 200, "3.0": 415} {
+		r := w.ask(http.MethodPost, "/fhir/r4/Appointment/$find", body, "Content-Type: application/fhir+json; fhirVersion="+version)
+		if r.status != status {
+			t.Errorf("a body of %s: %d %s", version, r.status, r.body)
+		}
 	}
 }
 
