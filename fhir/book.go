@@ -15,6 +15,8 @@ type BookOptions struct {
 	Bases []string
 	// Sources are those whose records may be named by their absolute address.
 	Sources []scheduling.Source
+	// Source is the one whose own ids are understood beside ours; "" for none.
+	Source scheduling.SourceID
 	// MaxValues is how many parameters, participants or slots there may be.
 	MaxValues int
 }
@@ -151,6 +153,9 @@ func (r *bookReader) finish() error {
 	if r.out.ID == "" && len(r.out.Slots) == 0 {
 		return scheduling.Refuse(scheduling.MissingData, "appt-id",
 			"no appointment is named: neither by id nor by a reference to its slot")
+	}
+	if named := r.opts.Source; named != "" && r.target() != scheduling.SourceTag(named) {
+		return scheduling.Refuse(scheduling.NotAcceptable, "source", "the appointment is of another source than the one that is named")
 	}
 	for _, source := range r.patientSources {
 		if source != "" && r.target() != scheduling.SourceTag(source) {

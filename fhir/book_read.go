@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 
 	"slotgate/fhir/model"
@@ -53,6 +54,14 @@ func (r *bookReader) parameters(body *model.Parameters) error {
 		return tooMany()
 	}
 	for i := range body.Parameter {
+		if body.Parameter[i].Name != "source" {
+			continue
+		}
+		if err := r.source(&body.Parameter[i]); err != nil {
+			return err
+		}
+	}
+	for i := range body.Parameter {
 		if err := r.parameter(&body.Parameter[i]); err != nil {
 			return err
 		}
@@ -68,6 +77,8 @@ func (r *bookReader) parameter(p *model.Parameter) error {
 			return err
 		}
 		return r.sameID(id, p.Name)
+	case "source":
+		return nil // it was read before all others
 	case "appt-resource", "appointment-resource":
 		return r.takeResource(p)
 	case "cancelled-appt-id":
@@ -83,6 +94,29 @@ func (r *bookReader) parameter(p *model.Parameter) error {
 	}
 	r.other(p)
 	return nil
+}
+
+// source takes the source whose own ids are meant.
+func (r *bookReader) source(p *model.Parameter) error {
+	text, err := once(p)
+	if err != nil {
+		return err
+	}
+	named := scheduling.SourceID(text)
+	switch {
+	case !slices.ContainsFunc(r.opts.Sources, func(s scheduling.Source) bool { return s.ID == named }):
+		return scheduling.Refuse(scheduling.UnknownID, p.Name, "parameter source: no source of this id is served here")
+	case r.opts.Source != "" && r.opts.Source != named:
+		return bad(p.Name, "disagrees with the source that is given elsewhere")
+	}
+	r.opts.Source = named
+	return nil
+}
+
+// native tells whether an id is the named source's own.
+func (r *bookReader) native(id string) bool {
+	named := r.opts.Source
+	return named != "" && !(looksOurs(id) && strings.HasPrefix(id, scheduling.SourceTag(named)))
 }
 
 // other is for parameters that change nothing here.

@@ -83,6 +83,8 @@ func (r *bookReader) resourceSlots(a *model.Appointment) error {
 			return scheduling.Refuse(scheduling.NotAcceptable, "slot", "a slot must be named by a reference to a Slot that is known here")
 		case source != "":
 			id = scheduling.ResourceID(source, scheduling.KindSlot, id)
+		case r.native(id):
+			id = scheduling.ResourceID(r.opts.Source, scheduling.KindSlot, id)
 		}
 		if !slices.Contains(r.out.Slots, id) {
 			r.out.Slots = append(r.out.Slots, id)
@@ -131,6 +133,8 @@ func (r *bookReader) patient(text, param string) error {
 		return scheduling.Refuse(scheduling.NotAcceptable, param, "%s: this is a patient of another server", param)
 	case id == "":
 		return bad(param, "is not the id of a Patient")
+	case source == "" && !scheduling.OwnPatientID(id):
+		source = r.opts.Source
 	}
 	if !slices.Contains(r.out.Patients, id) {
 		r.out.Patients = append(r.out.Patients, id)

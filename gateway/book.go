@@ -13,7 +13,11 @@ func (x *exchange) book() error {
 	if err != nil {
 		return err
 	}
-	asked, err := fhir.ParseBook(id, body, x.s.bookOptions())
+	opts, err := x.bookOptions()
+	if err != nil {
+		return err
+	}
+	asked, err := fhir.ParseBook(id, body, opts)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,11 @@ func (x *exchange) hold() error {
 	if err != nil {
 		return err
 	}
-	asked, err := fhir.ParseHold(id, body, x.s.bookOptions())
+	opts, err := x.bookOptions()
+	if err != nil {
+		return err
+	}
+	asked, err := fhir.ParseHold(id, body, opts)
 	if err != nil {
 		return err
 	}
@@ -41,12 +45,17 @@ func target(h fhir.Held) booking.Target {
 	return booking.Target{ID: h.ID, Slots: h.Slots, Start: h.Start, End: h.End, ByResource: h.ByResource}
 }
 
-func (s *Server) bookOptions() fhir.BookOptions {
-	opts := fhir.BookOptions{Sources: s.live.Load().sources, MaxValues: s.opts.MaxParams}
+// bookOptions are ours, and the source whose own ids the address says are meant.
+func (x *exchange) bookOptions() (fhir.BookOptions, error) {
+	opts := fhir.BookOptions{Sources: x.s.live.Load().sources, MaxValues: x.s.opts.MaxParams}
 	for _, rel := range releases() {
-		opts.Bases = append(opts.Bases, s.root(rel))
+		opts.Bases = append(opts.Bases, x.s.root(rel))
 	}
-	return opts
+	values, err := x.query()
+	if err == nil {
+		opts.Source, err = x.oneSource(values)
+	}
+	return opts, err
 }
 
 // operand reads the body of $hold or $book. With an id in the path there need
@@ -72,7 +81,9 @@ func (x *exchange) asked(h *fhir.Held) (key string, err error) {
 		return "", err
 	}
 	for _, name := range sortedNames(values) {
-		h.Unknown = noteUnknown(h.Unknown, name)
+		if name != "source" {
+			h.Unknown = noteUnknown(h.Unknown, name)
+		}
 	}
 	if x.strict() && len(h.Unknown) > 0 {
 		return "", refuseUnknown(h.Unknown)

@@ -52,6 +52,9 @@ func (x *exchange) refuseHeaders(e *scheduling.Error, status int) {
 	x.c.Set(fiber.HeaderCacheControl, "no-store")
 	if status == fiber.StatusUnauthorized {
 		challenge := `Bearer realm="slotgate"`
+		if e.Param == headerUser { // of the source: it is not the caller's key that is wrong
+			challenge = `Bearer realm="source"`
+		}
 		if x.header(fiber.HeaderAuthorization) != "" {
 			challenge += `, error="invalid_token"`
 		}
