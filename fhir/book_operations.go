@@ -41,6 +41,7 @@ func bookTarget() []Param {
 		{Name: "appointment-reference", Max: "1", Type: "Reference", STU3: "uri", Doc: "The same, by IHE's name."},
 		{Name: "appt-resource", Max: "1", Type: "Appointment", Doc: "The Appointment, named by its id or by its slots."},
 		{Name: "appointment-resource", Max: "1", Type: "Appointment", Doc: "The same, by IHE's name."},
+		{Name: "source", Max: "1", Type: "string", Doc: "The source whose own ids of slots and patients are understood, beside ours."},
 	}
 }
 
