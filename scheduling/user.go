@@ -17,7 +17,10 @@ const MaxUserToken = 16 << 10
 // UserToken is a user's own SMART token for one source. It is sent to that
 // source alone, and it shows itself to nobody: neither to a log, nor to JSON,
 // nor to any verb of fmt. The zero value is none.
-type UserToken struct{ bearer string }
+//
+// It lies behind a pointer: fmt follows none, also where it does not ask this
+// type how to be shown, as within an unexported field.
+type UserToken struct{ bearer *string }
 
 // NewUserToken takes a token that can be sent in a header: visible ASCII without
 // what separates values there. ok is false for anything else.
@@ -30,23 +33,28 @@ func NewUserToken(bearer string) (t UserToken, ok bool) {
 			return t, false
 		}
 	}
-	return UserToken{bearer}, true
+	return UserToken{&bearer}, true
 }
 
 // Given tells whether there is one.
-func (t UserToken) Given() bool { return t.bearer != "" }
+func (t UserToken) Given() bool { return t.bearer != nil }
 
 // Reveal is the token itself, for the request that it is meant for.
-func (t UserToken) Reveal() string { return t.bearer }
+func (t UserToken) Reveal() string {
+	if t.bearer == nil {
+		return ""
+	}
+	return *t.bearer
+}
 
 // Digest stands for the token where something is remembered of it.
-func (t UserToken) Digest() [sha256.Size]byte { return sha256.Sum256([]byte(t.bearer)) }
+func (t UserToken) Digest() [sha256.Size]byte { return sha256.Sum256([]byte(t.Reveal())) }
 
 // Claims are what a token says of itself, if it is a JWT that can be read: whose
 // it is (SMART's launch context, without Patient/), and until when. Nobody has
 // checked its signature: they may serve to refuse, and never to allow.
 func (t UserToken) Claims() (patient string, expires time.Time) {
-	parts := strings.Split(t.bearer, ".")
+	parts := strings.Split(t.Reveal(), ".")
 	if len(parts) != 3 {
 		return "", expires
 	}
