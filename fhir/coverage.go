@@ -33,18 +33,29 @@ type CoverageContext struct {
 // not-acceptable for what cannot be kept whole or must not be passed on, and for
 // references to people who are not registered here.
 func ReadCoverage(rel scheduling.Release, f Format, body []byte, within CoverageContext) (scheduling.Coverage, error) {
-	res, dropped, err := ReadCounting(rel, f, body)
+	given, err := DecodeCoverage(rel, f, body)
 	if err != nil {
 		return scheduling.Coverage{}, err
+	}
+	return CoverageOf(rel, given, within)
+}
+
+// DecodeCoverage reads a Coverage as it came.
+//
+// Errors: bad-request; not-acceptable for what cannot be kept whole.
+func DecodeCoverage(rel scheduling.Release, f Format, body []byte) (*model.Coverage, error) {
+	res, dropped, err := ReadCounting(rel, f, body)
+	if err != nil {
+		return nil, err
 	}
 	given, ok := res.(*model.Coverage)
 	switch {
 	case !ok:
-		return scheduling.Coverage{}, scheduling.Refuse(scheduling.BadRequest, "", "the body is not a Coverage")
+		return nil, scheduling.Refuse(scheduling.BadRequest, "", "the body is not a Coverage")
 	case dropped > 0:
-		return scheduling.Coverage{}, refuseCoverage("Coverage", "the coverage has elements that this version of FHIR does not have")
+		return nil, refuseCoverage("Coverage", "the coverage has elements that this version of FHIR does not have")
 	}
-	return CoverageOf(rel, given, within)
+	return given, nil
 }
 
 // CoverageOf makes what is kept of a Coverage, as ReadCoverage does.

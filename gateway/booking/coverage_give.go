@@ -1,0 +1,111 @@
+package booking
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// GiveCoverage keeps a coverage at the gateway, for a person of the principal's.
+// added is false where the same one was given before: that one is given then.
+// Nothing is sent anywhere: see Cover.
+//
+// Errors: unknown-id where it names a patient who is none of the principal's;
+// not-acceptable; shedding.
+func (r *Registrar) GiveCoverage(ctx context.Context, principal string, c scheduling.Coverage, key string) (known scheduling.Coverage, added bool, err error) {
+	if key == "" {
+		return r.addCoverage(ctx, principal, c)
+	}
+	digest := digestOf("coverage", c.Release, c.Resource)
+	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
+	if err != nil {
+		return known, false, err
+	}
+	switch rec.State {
+	case scheduling.KeyOther:
+		return known, false, scheduling.Refuse(scheduling.NotAcceptable, "Idempotency-Key", "this key was used for another request")
+	case scheduling.KeyRunning:
+		return known, false, busy("")
+	case scheduling.KeyDone:
+		return r.coverAgain(ctx, principal, rec.Answer)
+	}
+	known, added, err = r.addCoverage(ctx, principal, c)
+	r.finish(context.WithoutCancel(ctx), principal, keyDigest(key), digest, registered{ID: known.ID, Added: added}, err)
+	return known, added, err
+}
+
+// coverAgain answers a repeat.
+func (r *Registrar) coverAgain(ctx context.Context, principal string, data []byte) (scheduling.Coverage, bool, error) {
+	var a registered
+	if err := json.Unmarshal(data, &a); err != nil {
+		return scheduling.Coverage{}, false, scheduling.Fault(scheduling.Internal, err, "an answer that was kept cannot be read")
+	}
+	if e := a.Error; e != nil {
+		return scheduling.Coverage{}, false, &scheduling.Error{Code: e.Code, Who: e.Who, Message: e.Message, Param: e.Param, Source: e.Source}
+	}
+	c, err := r.ReadCoverage(ctx, principal, a.ID)
+	return c, a.Added, err
+}
+
+func (r *Registrar) addCoverage(ctx context.Context, principal string, c scheduling.Coverage) (scheduling.Coverage, bool, error) {
+	if r.Coverages == nil {
+		return scheduling.Coverage{}, false, scheduling.Refuse(scheduling.NotSupported, "coverage", "coverage is not taken here")
+	}
+	if err := r.namesOwn(ctx, principal, c); err != nil {
+		return scheduling.Coverage{}, false, err
+	}
+	var random [26]byte
+	_, _ = rand.Read(random[:]) // never fails
+	c.ID, c.Version, c.Created = scheduling.NewCoverageID(random), 1, r.now().Truncate(time.Second)
+	c.Updated = c.Created
+	return r.Coverages.AddCoverage(ctx, principal, c)
+}
+
+// namesOwn refuses a coverage that names somebody who is none of the
+// principal's, in the words for a patient who does not exist.
+func (r *Registrar) namesOwn(ctx context.Context, principal string, c scheduling.Coverage) error {
+	ids, err := patientsIn(c)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := r.Patient(ctx, principal, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadCoverage gives a coverage of the principal's.
+//
+// Errors: unknown-id; shedding.
+func (r *Registrar) ReadCoverage(ctx context.Context, principal, id string) (scheduling.Coverage, error) {
+	return r.coverage(ctx, principal, id)
+}
+
+// ChangeCoverage keeps c in place of the one of its id. version is the one that
+// the caller saw, 0 for any. Nothing is sent anywhere: see Cover.
+//
+// Errors: unknown-id; around ErrVersion where the version is another; those of
+// GiveCoverage.
+func (r *Registrar) ChangeCoverage(ctx context.Context, principal string, c scheduling.Coverage, version uint64) (scheduling.Coverage, error) {
+	if _, err := r.coverage(ctx, principal, c.ID); err != nil {
+		return scheduling.Coverage{}, err
+	}
+	if err := r.namesOwn(ctx, principal, c); err != nil {
+		return scheduling.Coverage{}, err
+	}
+	c.Updated = r.now().Truncate(time.Second)
+	changed, err := r.Coverages.ReplaceCoverage(ctx, principal, c, version)
+	if errors.Is(err, scheduling.ErrStaleEntry) {
+		err = &scheduling.Error{
+			Code: scheduling.NotAcceptable, Who: scheduling.Client, Param: "If-Match",
+			Message: "the coverage has changed since you read it", Err: ErrVersion,
+		}
+	}
+	return changed, err
+}
