@@ -51,13 +51,13 @@ func (c *Client) coverWay(t *traits) scheduling.CoverWay {
 // tells nothing of Coverage and is configured as one that knows If-None-Exist.
 func (c *Client) coversOnce(t *traits) bool {
 	if t.coverage != nil {
-		return conditionalCreate(t.coverage)
+		return ConditionalCreate(t.coverage)
 	}
 	return scheduling.RegisterWay(c.opts.Register.Register) == scheduling.RegisterIfNoneExist
 }
 
-// conditionalCreate: the source says that it knows If-None-Exist for a type.
-func conditionalCreate(r *model.CapabilityResource) bool {
+// ConditionalCreate: the source says that it knows If-None-Exist for a type.
+func ConditionalCreate(r *model.CapabilityResource) bool {
 	var rest struct {
 		ConditionalCreate bool `json:"conditionalCreate"`
 	}

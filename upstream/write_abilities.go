@@ -19,7 +19,6 @@ type traits struct {
 	slot        *model.CapabilityResource // nil: not told
 	appt        *model.CapabilityResource
 	coverage    *model.CapabilityResource
-	match       bool     // among the operations is $match
 	patch       []string // patchFormat
 	until       time.Time
 }
@@ -36,6 +35,10 @@ func (c *Client) learnt() *traits {
 	}
 	return &traits{}
 }
+
+// Learn reads the CapabilityStatement, unless that was done lately, for whoever
+// wants to know how the source is treated before anything is done there.
+func (c *Client) Learn(ctx context.Context) { c.learn(ctx, laneRead) }
 
 // learn reads the CapabilityStatement, unless that was done lately. A source
 // without one is taken as its dialect says.
@@ -60,7 +63,7 @@ func (c *Client) learn(ctx context.Context, l lane) *traits {
 }
 
 func newTraits(statement *model.CapabilityStatement) *traits {
-	t := &traits{patch: statement.PatchFormat, hold: hasOperation(statement, "hold"), match: hasOperation(statement, "match")}
+	t := &traits{patch: statement.PatchFormat, hold: hasOperation(statement, "hold")}
 	t.ops = t.hold || hasOperation(statement, "book") || hasOperation(statement, "find")
 	for i := range statement.Rest {
 		rest := &statement.Rest[i]
@@ -99,7 +102,7 @@ func searches(r *model.CapabilityResource, param string, unknown bool) bool {
 func (t *traits) guarded() bool { return t.slot != nil && t.slot.Versioning == "versioned-update" }
 
 // createsOnce: the source says that it knows If-None-Exist for appointments.
-func (t *traits) createsOnce() bool { return conditionalCreate(t.appt) }
+func (t *traits) createsOnce() bool { return ConditionalCreate(t.appt) }
 
 // bookWay is how a slots source is booked.
 func (c *Client) bookWay(t *traits) string {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"slotgate/fhir/model"
 	"slotgate/scheduling"
 	"slotgate/upstream"
 )
@@ -31,7 +32,7 @@ const (
 
 // Row is one capability of a source.
 type Row struct {
-	Name    string // config, reachable, login, metadata, directory, and prefetch, find or slots
+	Name    string // config, reachable, login, metadata, directory, prefetch, find or slots, register, coverage
 	Verdict Verdict
 	Why     string // for the operator; no text of the source
 	// Needed: without it the source cannot be used.
@@ -48,7 +49,7 @@ func Usable(rows []Row) bool {
 func Run(ctx context.Context, client *upstream.Client) []Row {
 	r := &run{ctx: ctx, client: client, source: client.Source()}
 	r.config()
-	for _, try := range []func() bool{r.reachable, r.login, r.metadata, r.directory, r.slots} {
+	for _, try := range []func() bool{r.reachable, r.login, r.metadata, r.directory, r.slots, r.register, r.coverage} {
 		if !try() {
 			break
 		}
@@ -62,6 +63,7 @@ type run struct {
 	client *upstream.Client
 	source scheduling.Source
 	rows   []Row
+	told   *model.CapabilityStatement // nil: none
 }
 
 func (r *run) add(name string, needed bool, verdict Verdict, format string, args ...any) {
@@ -109,6 +111,9 @@ func (r *run) login() bool {
 // metadata is not needed: some EHRs have none, and slots all the same.
 func (r *run) metadata() bool {
 	statement, err := r.client.Metadata(r.ctx)
+	if err == nil {
+		r.told = statement
+	}
 	switch {
 	case err != nil && scheduling.CodeOf(err) == scheduling.SourceRefused:
 		r.add("metadata", false, WithQuirk, "the source has no CapabilityStatement for us")

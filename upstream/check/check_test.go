@@ -62,7 +62,11 @@ func inShort(rows []Row) string {
 	return strings.Join(parts, ", ")
 }
 
-const upToDirectory = "config works, reachable works, login works, metadata works, directory works, "
+const (
+	upToDirectory = "config works, reachable works, login works, metadata works, directory works, "
+	// The guide has insurance created and changed, not looked for.
+	people = ", register works, coverage works with quirk"
+)
 
 func TestEachCapabilityIsARow(t *testing.T) {
 	t.Parallel()
@@ -73,52 +77,52 @@ func TestEachCapabilityIsARow(t *testing.T) {
 		why    string // part of one of the reasons
 		usable bool
 	}{
-		"all is well": {nil, nil, upToDirectory + "prefetch works", "4 practitioners", true},
+		"all is well": {nil, nil, upToDirectory + "prefetch works" + people, "4 practitioners", true},
 		"by slots": {
 			func(o *ehrsim.Options) { o.Dialect = ehrsim.Slots },
 			func(o *upstream.Options) { o.Dialect = upstream.Slots },
-			upToDirectory + "slots works", "2026-02-03: ", true,
+			upToDirectory + "slots works" + strings.TrimSuffix(people, " with quirk"), "2026-02-03: ", true,
 		},
 		"stu3": {
 			func(o *ehrsim.Options) { o.FHIR = ehrsim.STU3 },
 			func(o *upstream.Options) { o.FHIR = scheduling.STU3 },
-			upToDirectory + "prefetch works", "FHIR version agrees: stu3", true,
+			upToDirectory + "prefetch works" + people, "FHIR version agrees: stu3", true,
 		},
 		"another release than configured": {
 			func(o *ehrsim.Options) { o.FHIR = ehrsim.STU3 }, nil,
-			strings.Replace(upToDirectory, "metadata works", "metadata does not", 1) + "prefetch works", "correct `fhir`", true,
+			strings.Replace(upToDirectory, "metadata works", "metadata does not", 1) + "prefetch works" + people, "correct `fhir`", true,
 		},
 		"no prefetch": {
 			func(o *ehrsim.Options) { o.NoPrefetch = true }, nil,
-			upToDirectory + "find works with quirk", "quirks.no_prefetch", true,
+			upToDirectory + "find works with quirk" + people, "quirks.no_prefetch", true,
 		},
 		"no prefetch, and so configured": {
 			func(o *ehrsim.Options) { o.NoPrefetch = true },
 			func(o *upstream.Options) { o.Quirks.NoPrefetch = true },
-			upToDirectory + "find works", "open slots", true,
+			upToDirectory + "find works" + people, "open slots", true,
 		},
 		"no zone anywhere": {
 			func(o *ehrsim.Options) { o.NoTimezone = true },
 			func(o *upstream.Options) { o.Timezone = config.Zone{} },
-			strings.Replace(upToDirectory, "config works", "config works with quirk", 1) + "prefetch does not", "no-zone", false,
+			strings.Replace(upToDirectory, "config works", "config works with quirk", 1) + "prefetch does not" + people, "no-zone", false,
 		},
 		"every slot dangles": {
 			func(o *ehrsim.Options) { o.Faults = []ehrsim.Fault{{Kind: ehrsim.FaultDangling, Path: "/Slot"}} }, nil,
-			upToDirectory + "prefetch does not", "unknown-schedule", false,
+			upToDirectory + "prefetch does not" + people, "unknown-schedule", false,
 		},
 		"some slots cannot be used": {
 			func(o *ehrsim.Options) {
 				o.Faults = []ehrsim.Fault{{Kind: ehrsim.FaultReversed, Path: "/Slot", Every: 3}}
 			}, nil,
-			upToDirectory + "prefetch works with quirk", "ends-before-start", true,
+			upToDirectory + "prefetch works with quirk" + people, "ends-before-start", true,
 		},
 		"no slots at all": {
 			func(o *ehrsim.Options) { o.Faults = []ehrsim.Fault{{Kind: ehrsim.FaultNoSlots, Path: "/Slot"}} }, nil,
-			upToDirectory + "prefetch works with quirk", "no open slots in the next 14 days", true,
+			upToDirectory + "prefetch works with quirk" + people, "no open slots in the next 14 days", true,
 		},
 		"the answer is cut": {
 			func(o *ehrsim.Options) { o.Faults = []ehrsim.Fault{{Kind: ehrsim.FaultWrongTotal, Path: "/Slot"}} }, nil,
-			upToDirectory + "prefetch does not", "not complete", false,
+			upToDirectory + "prefetch does not" + people, "not complete", false,
 		},
 		"a wrong token": {
 			func(o *ehrsim.Options) { o.RequireBearer = "right" },

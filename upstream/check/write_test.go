@@ -9,8 +9,9 @@ import (
 	"slotgate/upstream/ehrsim"
 )
 
-// tries runs the writing check, and gives the EHR for a look afterwards.
-func tries(t *testing.T, so ehrsim.Options, bend func(*upstream.Options)) ([]Row, *ehrsim.Server) {
+// tries runs the writing check, and before it the reading one where readToo says
+// so, and gives the EHR for a look afterwards.
+func tries(t *testing.T, so ehrsim.Options, bend func(*upstream.Options), readToo bool) ([]Row, *ehrsim.Server) {
 	t.Helper()
 	so.Seed, so.Practitioners, so.Days, so.Zone = 3, 4, 10, "Europe/Vienna"
 	so.Now = func() time.Time { return noon }
@@ -38,6 +39,9 @@ func tries(t *testing.T, so ehrsim.Options, bend func(*upstream.Options)) ([]Row
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	client, _ := r.Get("src")
+	if readToo {
+		Run(t.Context(), client)
+	}
 	return Write(t.Context(), client), srv
 }
 
@@ -74,7 +78,7 @@ func TestWriteTellsHowASourceHoldsAndLeavesNothingBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, srv := tries(t, tc.so, tc.bend)
+			got, srv := tries(t, tc.so, tc.bend, false)
 			if inShort(got) != tc.want {
 				t.Errorf("%v\nwant %s", got, tc.want)
 			}
