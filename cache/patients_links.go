@@ -19,23 +19,48 @@ import (
 // Errors: shedding; internal for a link that cannot be unsealed.
 func (p *Patients) Links(ctx context.Context, principal, id string) (map[scheduling.SourceID]scheduling.PatientLink, error) {
 	key := p.store.keys.principal(principal).links(id)
-	pipe := p.store.client.Pipeline()
-	got, left := pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	got, err := p.store.client.HGetAll(ctx, key).Result()
+	if err != nil {
 		return nil, p.store.fault(err)
 	}
+	links, err := p.openLinks(key, got)
+	return links, p.store.fault(err)
+}
+
+func (p *Patients) openLinks(key string, sealed map[string]string) (map[scheduling.SourceID]scheduling.PatientLink, error) {
 	links := map[scheduling.SourceID]scheduling.PatientLink{}
-	for source, sealed := range got.Val() {
-		l, err := p.openLink(sealed, key, source)
+	for source, text := range sealed {
+		l, err := p.openLink(text, key, source)
 		if err != nil {
-			return nil, p.store.fault(err)
+			return nil, err
 		}
 		links[scheduling.SourceID(source)] = l
 	}
-	if len(links) == 0 || left.Val() >= p.options.KeepLinks-p.options.KeepLinks/24 {
-		return links, nil
+	return links, nil
+}
+
+// KeepLinks keeps who a person is at sources until Options.KeepLinks have passed
+// since then: the end of an appointment that names them. To keep none is no
+// error.
+//
+// Errors: shedding; internal for a link that cannot be unsealed.
+func (p *Patients) KeepLinks(ctx context.Context, principal, id string, end time.Time) error {
+	key := p.store.keys.principal(principal).links(id)
+	pipe := p.store.client.Pipeline()
+	got, left := pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return p.store.fault(err)
 	}
-	return links, p.keepLinks(ctx, key, got.Val(), links)
+	ttl := time.Until(end) + p.options.KeepLinks
+	// Not at every look: an hour makes no difference.
+	if len(got.Val()) == 0 || left.Val() >= ttl-time.Hour {
+		return nil
+	}
+	links, err := p.openLinks(key, got.Val())
+	if err != nil {
+		return p.store.fault(err)
+	}
+	return p.prolong(ctx, key, got.Val(), links, ttl+time.Hour)
 }
 
 func (p *Patients) openLink(sealed, key, source string) (scheduling.PatientLink, error) {
@@ -50,12 +75,12 @@ func (p *Patients) openLink(sealed, key, source string) (scheduling.PatientLink,
 	return l, nil
 }
 
-// keepLinks prolongs all, sealed anew: the key of the vault must live as long as
-// they do.
-func (p *Patients) keepLinks(ctx context.Context, key string, before map[string]string, links map[scheduling.SourceID]scheduling.PatientLink) error {
-	args := []any{p.options.KeepLinks.Milliseconds(), "0"}
+// prolong has all live so long, sealed anew: the key of the vault must live as
+// long as they do.
+func (p *Patients) prolong(ctx context.Context, key string, before map[string]string, links map[scheduling.SourceID]scheduling.PatientLink, ttl time.Duration) error {
+	args := []any{ttl.Milliseconds(), "0"}
 	for source, l := range links {
-		sealed, err := p.sealLink(ctx, l, key, source)
+		sealed, err := p.sealLink(ctx, l, key, source, ttl)
 		if err != nil {
 			return p.store.fault(err)
 		}
@@ -64,8 +89,8 @@ func (p *Patients) keepLinks(ctx context.Context, key string, before map[string]
 	return p.store.fault(p.store.run(ctx, p.scripts.link, []string{key}, args...).Err())
 }
 
-func (p *Patients) sealLink(ctx context.Context, l scheduling.PatientLink, key string, source scheduling.SourceID) (string, error) {
-	if err := p.sealing.keep(ctx, time.Now().Add(p.options.KeepLinks)); err != nil {
+func (p *Patients) sealLink(ctx context.Context, l scheduling.PatientLink, key string, source scheduling.SourceID, ttl time.Duration) (string, error) {
+	if err := p.sealing.keep(ctx, time.Now().Add(ttl)); err != nil {
 		return "", err
 	}
 	data, err := json.Marshal(l)
@@ -83,9 +108,12 @@ func (p *Patients) sealLink(ctx context.Context, l scheduling.PatientLink, key s
 func (p *Patients) SaveLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.PatientLink) error {
 	key := p.store.keys.principal(principal).links(id)
 	sealed, replicas := "", 0
+	left, err := p.store.client.PTTL(ctx, key).Result()
+	if err != nil {
+		return p.store.fault(err)
+	}
 	if l.State != scheduling.LinkNone {
-		var err error
-		if sealed, err = p.sealLink(ctx, l, key, source); err != nil {
+		if sealed, err = p.sealLink(ctx, l, key, source, max(left, p.options.KeepLinks)); err != nil {
 			return p.store.fault(err)
 		}
 	}

@@ -238,16 +238,27 @@ func TestLinksAreKeptBySource(t *testing.T) {
 			must(t, p.SaveLink(t.Context(), "alice", s, "p1", l))
 		}
 		must(t, c.PExpire(t.Context(), "slotgate:{p:alice}:links:p1", time.Hour).Err())
-		for range 2 { // the first look prolongs
+		for range 2 {
 			got, err := p.Links(t.Context(), "alice", "p1")
 			must(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
 		}
-		if left := c.PTTL(t.Context(), "slotgate:{p:alice}:links:p1").Val(); left < 80*24*time.Hour {
-			t.Errorf("used, it lives %v", left)
+		if left := c.PTTL(t.Context(), "slotgate:{p:alice}:links:p1").Val(); left > time.Hour {
+			t.Errorf("a look prolongs it to %v", left)
 		}
+		day := 24 * time.Hour
+		for _, step := range []struct{ end, least time.Duration }{{0, 30 * day}, {50 * day, 80 * day}, {day, 80 * day}} {
+			must(t, p.KeepLinks(t.Context(), "alice", "p1", time.Now().Add(step.end)))
+			if left := c.PTTL(t.Context(), "slotgate:{p:alice}:links:p1").Val(); left < step.least-time.Minute || left > step.least+2*time.Hour {
+				t.Errorf("an appointment ends in %v, and it lives %v", step.end, left)
+			}
+			if got, err := p.Links(t.Context(), "alice", "p1"); err != nil || cmp.Diff(want, got) != "" {
+				t.Errorf("prolonged: %v %v", got, err)
+			}
+		}
+		must(t, p.KeepLinks(t.Context(), "alice", "nobody", time.Now()))
 		must(t, p.SaveLink(t.Context(), "alice", source, "p1", scheduling.PatientLink{}))
 		must(t, p.SaveLink(t.Context(), "alice", "other", "p1", scheduling.PatientLink{}))
 		if n := c.Exists(t.Context(), "slotgate:{p:alice}:links:p1").Val(); n != 0 {

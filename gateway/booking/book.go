@@ -83,6 +83,10 @@ func (d *Desk) tryBook(ctx context.Context, c Caller, req BookRequest) (v View, 
 // booking, or its 202.
 func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e scheduling.Entry) (View, bool, error) {
 	if e.State == scheduling.EntryReleasing {
+		if e.Reason == string(scheduling.InDoubt) || e.Journey != nil && e.Journey.HeldHere {
+			// The caller never had that hold: once it is gone there may be another.
+			return View{}, false, busyUntil(e.Source, retryAfter(e, d.now()))
+		}
 		return View{}, false, refuseExpired()
 	}
 	if e.State == scheduling.EntryHolding {

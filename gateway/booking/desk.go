@@ -20,9 +20,11 @@ type Deps struct {
 	Patients Patients
 	// Insurance may be nil: no coverage is sent.
 	Insurance Insurance
-	EHRs      EHRs
-	Refetch   Refetch
-	Leases    Leases
+	// Keeping may be nil: nobody is kept for longer because an entry names them.
+	Keeping Keeping
+	EHRs    EHRs
+	Refetch Refetch
+	Leases  Leases
 	// Elsewhere may be nil: what was not made through us is not shown.
 	Elsewhere Elsewhere
 	Clock     Clock

@@ -77,6 +77,10 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 	if err := d.Holds.Take(ctx, c.Principal, f.entry.ID, c.Holds, can.HoldMax+d.takeover(can)); err != nil {
 		return View{}, false, err
 	}
+	if err := d.pin(ctx, c.Principal, patients, d.now().Add(can.HoldMax+d.takeover(can))); err != nil {
+		d.dropHold(ctx, c.Principal, f.entry.ID)
+		return View{}, false, err
+	}
 	e, err := d.step(ctx, f.entry, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != "" && e.State != scheduling.EntryFree {
 			return false

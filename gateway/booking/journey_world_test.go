@@ -18,6 +18,7 @@ type trip struct {
 	*world
 	people    *bookingtest.People
 	coverages *bookingtest.Coverages
+	orphans   *bookingtest.Orphans
 	fuse      *fuse
 	how       string
 	registrar *booking.Registrar
@@ -37,7 +38,7 @@ func newTrip(t testing.TB, register scheduling.RegisterWay, way scheduling.Cover
 	w.ehr.SetFolk(register, way, conditional)
 	w.opts.WaitRunning = time.Millisecond
 	tr := &trip{
-		world: w, people: bookingtest.NewPeople(w.clock), coverages: bookingtest.NewCoverages(w.clock), fuse: newFuse(),
+		world: w, people: bookingtest.NewPeople(w.clock), coverages: bookingtest.NewCoverages(w.clock), orphans: bookingtest.NewOrphans(), fuse: newFuse(),
 		how: fmt.Sprintf("%s, %s, conditional %v", register, way, conditional),
 	}
 	tr.mortal = tr.newJourneyDesk(t, mortalStore{tr.store, tr.fuse}, mortalEHR{tr.ehr, tr.fuse}, tr.newRegistrar(t, mortalFolk{tr.ehr, tr.fuse}))
@@ -58,9 +59,10 @@ func (tr *trip) newRegistrar(t testing.TB, at folk) *booking.Registrar {
 	o.Wait = 10 * time.Millisecond
 	r, err := booking.NewRegistrar(booking.RegistrarDeps{
 		People: tr.people, Coverages: tr.coverages, Named: entriesOf{tr.store}, Keys: tr.store, Clock: tr.clock,
-		At:       func(source scheduling.SourceID) (booking.Registry, bool) { return at, source == napa },
-		Insurers: func(source scheduling.SourceID) (booking.Insurer, bool) { return at, source == napa },
-		Log:      slog.New(slog.NewTextHandler(tr.log, nil)),
+		At:          func(source scheduling.SourceID) (booking.Registry, bool) { return at, source == napa },
+		Insurers:    func(source scheduling.SourceID) (booking.Insurer, bool) { return at, source == napa },
+		OrphanStore: tr.orphans, Sources: func() []scheduling.SourceID { return []scheduling.SourceID{napa} },
+		Log: slog.New(slog.NewTextHandler(tr.log, nil)),
 		Checkpoint: func(string) {
 			if _, mortal := at.(mortalFolk); mortal {
 				_ = tr.fuse.burn(false)
@@ -75,7 +77,7 @@ func (tr *trip) newRegistrar(t testing.TB, at folk) *booking.Registrar {
 
 func (tr *trip) newJourneyDesk(t testing.TB, store stores, ehr booking.EHR, r *booking.Registrar) *booking.Desk {
 	t.Helper()
-	tr.world.people, tr.world.insurance = r, r
+	tr.world.people, tr.world.insurance, tr.world.keeping = r, r, r
 	return tr.newDesk(t, store, ehr)
 }
 

@@ -23,9 +23,12 @@ type RegistrarDeps struct {
 	// Coverages and Insurers may be nil: no coverage is sent.
 	Coverages Coverages
 	Insurers  func(source scheduling.SourceID) (Insurer, bool)
-	Keys      Keys
-	Clock     Clock
-	Log       *slog.Logger
+	// OrphanStore and Sources may be nil: nobody is listed for the clinic.
+	OrphanStore Orphans
+	Sources     func() []scheduling.SourceID
+	Keys        Keys
+	Clock       Clock
+	Log         *slog.Logger
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 	// Checkpoint, if set, is called at each named point, for tests that kill the
@@ -43,6 +46,8 @@ type Registrar struct {
 	opts RegisterOptions
 	// How registrations and coverages ended.
 	ends, covers *prometheus.CounterVec
+	orphans      *prometheus.GaugeVec
+	sweeps       sweeps
 }
 
 var _ Patients = (*Registrar)(nil)
@@ -58,11 +63,14 @@ func NewRegistrar(deps RegistrarDeps, opts RegisterOptions) (*Registrar, error) 
 	}, []string{"source", "end"}), covers: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "slotgate_coverages_total",
 		Help: "Coverages sent to sources, by how that ended: taken, matched (found by our identifier), or the code of the refusal.",
-	}, []string{"source", "end"})}
+	}, []string{"source", "end"}), orphans: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "slotgate_orphans",
+		Help: "Patients that were made at a source and are left without an appointment, at the latest look.",
+	}, []string{"source"})}
 	if deps.Metrics == nil {
 		return r, nil
 	}
-	for _, c := range []prometheus.Collector{r.ends, r.covers} {
+	for _, c := range []prometheus.Collector{r.ends, r.covers, r.orphans} {
 		if err := deps.Metrics.Register(c); err != nil {
 			return nil, fmt.Errorf("booking: registering metrics: %w", err)
 		}
@@ -203,8 +211,8 @@ func (r *Registrar) SearchPatients(ctx context.Context, principal string, s sche
 	return r.People.SearchPatients(ctx, principal, s)
 }
 
-// Forget forgets a person at once, and who they are at sources where nothing is
-// open.
+// Forget forgets a person and their coverage at once, and who they are at sources
+// where nothing is open.
 //
 // Errors: unknown-id; shedding.
 func (r *Registrar) Forget(ctx context.Context, principal, id string) error {
@@ -222,6 +230,11 @@ func (r *Registrar) Forget(ctx context.Context, principal, id string) error {
 	// Whose time is over may still have links to forget.
 	if err := r.People.Forget(ctx, principal, id); err != nil && !(known && is(err, scheduling.UnknownID)) {
 		return err
+	}
+	if r.Coverages != nil {
+		if err := r.Coverages.ForgetCoverages(ctx, principal, id); err != nil {
+			return err
+		}
 	}
 	for source, l := range links {
 		if err := r.forgetLink(ctx, principal, source, id, l); err != nil {

@@ -3,6 +3,7 @@ package booking
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -75,16 +76,12 @@ func (r *Registrar) Known(ctx context.Context, principal string, source scheduli
 // run registers under the lock.
 func (j *registration) run(ctx context.Context) (native string, err error) {
 	length := j.how.CallTimeout + 4*j.how.ReadTimeout
-	lock, err := j.lock(ctx, length+j.opts.Margin)
+	lock, err := j.locked(ctx, j.source, j.person, length+j.opts.Margin)
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if err := lock.Release(context.WithoutCancel(ctx)); err != nil {
-			j.Log.WarnContext(ctx, "the lock of a registration runs out by itself", "source", j.source, "error", err)
-		}
-	}()
-	within, cancel := j.within(ctx, length)
+	defer j.unlock(ctx, j.source, lock)
+	within, cancel := atMost(ctx, length)
 	defer cancel()
 	links, err := j.People.Links(within, j.principal, j.id)
 	if err != nil {
@@ -99,36 +96,6 @@ func (j *registration) run(ctx context.Context) (native string, err error) {
 		return "", j.refusal(err)
 	}
 	return found.ID, nil
-}
-
-// within bounds what is done: once the lock may be another's, nothing is sent
-// any more. A caller who hangs up does not stop what was begun, but its time is
-// not overdrawn.
-func (j *registration) within(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
-	until := time.Now().Add(length)
-	if end, ok := ctx.Deadline(); ok && end.Before(until) {
-		until = end
-	}
-	return context.WithDeadline(context.WithoutCancel(ctx), until)
-}
-
-// lock waits for those who register the same person at the source.
-func (j *registration) lock(ctx context.Context, ttl time.Duration) (scheduling.Lease, error) {
-	deadline := time.NewTimer(j.opts.Wait)
-	defer deadline.Stop()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		lock, ok, err := j.People.Lock(ctx, j.source, j.person, ttl)
-		if err != nil || ok {
-			return lock, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, busy(j.source)
-		case <-deadline.C:
-			return nil, busy(j.source)
-		case <-time.After(pause):
-		}
-	}
 }
 
 // register finds or makes the Patient, and keeps the link.
@@ -273,10 +240,15 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 		j.link.Identifier = rand.Text()
 	}
 	j.link.State, j.link.SentAt = scheduling.LinkSending, j.now()
+	if err := j.candidate(ctx); err != nil {
+		return none, err
+	}
 	if err := j.saveLink(ctx); err != nil {
 		return none, err
 	}
+	j.reach("register.intent")
 	found, err := j.at.CreatePatient(ctx, scheduling.RegisterCall{Person: j.person, Identifier: j.link.Identifier, Conditional: j.conditional()})
+	j.reach("register.answered")
 	switch {
 	case is(err, scheduling.InDoubt):
 		return none, err
@@ -286,19 +258,31 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	if err != nil {
 		// A refusal is final: nothing of this call is there. An earlier one may
 		// still be in doubt.
-		j.link = before
-		if lerr := j.saveLink(ctx); lerr != nil {
-			j.Log.WarnContext(ctx, "a refused registration is looked for again", "source", j.source, "patient", j.id, "error", lerr)
-		}
+		j.refused(ctx, before)
 		return none, err
 	}
 	return found, j.keep(ctx, found)
+}
+
+// refused forgets a call that made nobody.
+func (j *registration) refused(ctx context.Context, before scheduling.PatientLink) {
+	var err error
+	if before.State != scheduling.LinkSending {
+		err = j.made(ctx, scheduling.NativePatient{})
+	}
+	j.link = before
+	if err = errors.Join(err, j.saveLink(ctx)); err != nil {
+		j.Log.WarnContext(ctx, "a refused registration is looked for again", "source", j.source, "patient", j.id, "error", err)
+	}
 }
 
 // keep keeps who the person is at the source. One who was deleted meanwhile
 // stays so.
 func (j *registration) keep(ctx context.Context, found scheduling.NativePatient) error {
 	j.link.State, j.link.Native, j.link.Made, j.link.Created = scheduling.LinkKnown, found.ID, found.Made, j.now()
+	if err := j.made(ctx, found); err != nil {
+		return err
+	}
 	_, err := j.People.Person(ctx, j.principal, j.id)
 	j.link.Forgotten = is(err, scheduling.UnknownID)
 	if err := j.saveLink(ctx); err != nil {

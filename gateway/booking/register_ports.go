@@ -32,6 +32,9 @@ type People interface {
 	// SaveLink keeps one; one of no state is dropped. One that says sending is an
 	// intent, as Books.Save knows it.
 	SaveLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.PatientLink) error
+	// KeepLinks keeps the links of a person for the time that they are kept after
+	// an appointment that ends then; there may be none.
+	KeepLinks(ctx context.Context, principal, id string, end time.Time) error
 	// Lock keeps everybody else from registering the same person at the source,
 	// whatever their principal. ok is false, without an error, when another has
 	// it.
@@ -75,6 +78,9 @@ type RegisterOptions struct {
 	Margin time.Duration `yaml:"margin"`
 	// KeepDoubt is how long a person is kept whose registration was sent.
 	KeepDoubt time.Duration `yaml:"keep_doubt"`
+	// OrphanGrace is how long after it was made a Patient without an appointment
+	// is not listed for the clinic yet.
+	OrphanGrace time.Duration `yaml:"orphan_grace"`
 }
 
 // SetDefaults fills in what works.
@@ -82,6 +88,7 @@ func (o *RegisterOptions) SetDefaults() {
 	*o = RegisterOptions{
 		Limits: scheduling.DefaultRegistrationLimits(),
 		Wait:   25 * time.Second, WaitRunning: 5 * time.Second, Margin: 5 * time.Second, KeepDoubt: 72 * time.Hour,
+		OrphanGrace: 10 * time.Minute,
 	}
 }
 
@@ -117,6 +124,7 @@ func (o RegisterOptions) Validate() error {
 		{"wait_running", o.WaitRunning, time.Minute},
 		{"margin", o.Margin, time.Minute},
 		{"keep_doubt", o.KeepDoubt, 30 * 24 * time.Hour},
+		{"orphan_grace", o.OrphanGrace, 24 * time.Hour},
 	} {
 		if d.value <= 0 || d.value > d.most {
 			return fmt.Errorf("%s: must be more than 0 and at most %s", d.key, d.most)

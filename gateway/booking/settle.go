@@ -92,6 +92,7 @@ func (d *Desk) Sweep(ctx context.Context, source scheduling.SourceID) (int, erro
 	if unsettled, err := d.Books.Unsettled(ctx, source); err == nil {
 		d.metrics.doubt.WithLabelValues(string(source)).Set(float64(len(unsettled)))
 	}
+	d.sweepOrphans(ctx, source)
 	return len(due), errors.Join(errs...)
 }
 
@@ -104,6 +105,7 @@ func (d *Desk) Settle(ctx context.Context, e scheduling.Entry) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	d.reach("settle." + string(e.State))
+	d.pinUnsettled(ctx, e)
 	switch e.State {
 	case scheduling.EntryHolding:
 		return d.settleHolding(ctx, e, ehr, can)
@@ -170,5 +172,6 @@ func (d *Desk) settleBooked(ctx context.Context, e scheduling.Entry) error {
 		_, err := d.coverAfter(ctx, e)
 		return settling(err)
 	}
+	d.placed(ctx, e)
 	return d.recheck(ctx, e)
 }

@@ -33,8 +33,9 @@ type world struct {
 	desk    *booking.Desk
 	opts    booking.Options
 	people  booking.Patients
-	// insurance is that of desks to come.
+	// insurance and keeping are those of desks to come.
 	insurance booking.Insurance
+	keeping   booking.Keeping
 	// deskClock is that of desks to come, where it is not the store's.
 	deskClock booking.Clock
 
@@ -114,7 +115,7 @@ func (w *world) join(t testing.TB, offers booking.Offers, store stores, ehr book
 		clock = w.deskClock
 	}
 	desk, err := booking.New(booking.Deps{
-		Offers: offers, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: clock, Patients: w.people, Insurance: w.insurance,
+		Offers: offers, Books: store, Holds: store, Keys: store, Leases: store, EHRs: oneEHR{ehr}, Refetch: w, Clock: clock, Patients: w.people, Insurance: w.insurance, Keeping: w.keeping,
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Metrics: w.reg, Secret: []byte("0123456789abcdef0123456789abcdef"),
 	}, w.opts)
 	if err != nil {
