@@ -89,6 +89,9 @@ func neutral(err error) bool {
 func (s *stack) broken(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
 		b := s.breakers[c.guard()]
+		if _, user := userOf(ctx); user && b.now.Load().State() == gobreaker.StateClosed {
+			return next(ctx, c) // what a source makes of a user's token says nothing of its health
+		}
 		a, err := b.run(c.probe, func() (*answer, error) { return b.note(next(ctx, c)) })
 		if refusedByBreaker(err) {
 			e := scheduling.Blame(scheduling.SourceDown, s.source, &fault{cause: err, because: b.because()}, "the source failed too often just now and is left alone for a moment")
