@@ -48,6 +48,14 @@
 // Assertions are judged strictly, and each is taken once. Tokens are opaque, end,
 // and allow what their scopes say. Faults strike there by the path /oauth/token.
 //
+// # Insurance
+//
+// Coverage is judged by the rules of the server's own version (class and three
+// required elements in R4, grouping in STU3), kept, and listed by
+// [Server.Coverages]. It is refused by {"kind": "refuse", "on": "coverage",
+// "shape": one of [CoverageShapes]}, its answer is lost by "commit-lost" and late
+// by "latency", and with Options.CoverageFirst nobody is booked without.
+//
 // # Control API
 //
 // What the Go methods of [Server] do, the control API does over HTTP, in plain
