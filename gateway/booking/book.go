@@ -148,7 +148,9 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 		return View{}, false, refuseExpired()
 	}
 	if j.way == scheduling.CancelFirst && f.entry.State != scheduling.EntryHeld {
-		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Patients: req.Patients}, f, ehr, can)
+		// Held for this booking alone, and given back with it.
+		private := scheduling.Private{Comment: req.Comment, Coverages: with.steps}
+		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Key: req.Key, Patients: req.Patients, journey: &private}, f, ehr, can)
 		return v, again || err == nil, err
 	}
 	if err := d.pin(ctx, c.Principal, patients, d.now().Add(d.opts.LookFor+d.opts.LookMax)); err != nil {

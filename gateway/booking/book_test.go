@@ -137,7 +137,8 @@ func TestEveryWayToRescheduleEndsTheOldOne(t *testing.T) {
 			if _, claimed := w.store.Claimed(napa, "s0"); claimed || !w.store.Fenced(napa, "s0") {
 				t.Fatal("the old slot was not given back")
 			}
-			again := bookFor(w.offer(2), "p1") // the old one is cancelled already
+			must(w.desk.Cancel(t.Context(), ann, booking.CancelRequest{ID: req.ID}))(t)
+			again := bookFor(w.offer(2), "p1") // the old one is cancelled already, and nothing stands in its place
 			again.Replaces = old
 			wantStatus(t, must(w.desk.Book(t.Context(), ann, again))(t), scheduling.ApptBooked)
 		})

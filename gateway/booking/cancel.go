@@ -137,9 +137,10 @@ func (d *Desk) wish(ctx context.Context, e scheduling.Entry, reason string) (sch
 type cancelHow struct {
 	reason string
 	wait   bool // for a cancel that is under way
-	// replacedBy is the entry that is booked once this one is cancelled; its
-	// slots are kept until then.
+	// replacedBy is the entry that takes its place; reserve: it is booked once
+	// this one is cancelled, whose slots are kept until then.
 	replacedBy string
+	reserve    bool
 }
 
 // cancelBooked cancels what is booked: it looks first, since the clinic may have
@@ -186,7 +187,12 @@ func (d *Desk) toCancelling(ctx context.Context, e scheduling.Entry, a schedulin
 			return false
 		}
 		e.State, e.ETag, e.Reason = scheduling.EntryCancelling, a.ETag, how.reason
-		e.ReplacedBy, e.Reserve = how.replacedBy, how.replacedBy != ""
+		if how.replacedBy != "" {
+			if e.ReplacedBy != how.replacedBy {
+				return false // another one takes its place
+			}
+			e.Reserve = how.reserve
+		}
 		d.intend(e, scheduling.CallCancel)
 		change.Intent, change.Wake = true, d.takeover(can)
 		return true
@@ -304,7 +310,10 @@ func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why string) 
 			change.Wake = d.pause(e.Created)
 			return true
 		}
-		e.State, e.Reason, e.ReplacedBy, e.Reserve = scheduling.EntryBooked, cancelRefused, "", false
+		if e.Reserve || e.Intent.Kind == scheduling.CallMove {
+			e.ReplacedBy = "" // the journey ends here
+		}
+		e.State, e.Reason, e.Reserve = scheduling.EntryBooked, cancelRefused, false
 		change.Wake = d.bookedWake(*e)
 		if e.Wanted != nil {
 			change.Wake = d.pause(e.Wanted.At)

@@ -33,7 +33,8 @@ type Options struct {
 	// renew.intent, renew.answered; release.intent, release.answered;
 	// book.intent, book.answered, book.read, book.saved; refused.saved;
 	// doubt.saved; undo.intent; cancel.intent, cancel.answered, cancel.read,
-	// cancel.saved; reschedule.prepared, reschedule.intent, reschedule.old;
+	// cancel.saved; reschedule.claimed, reschedule.prepared, reschedule.intent,
+	// reschedule.old;
 	// giveback.intent; journey.register, journey.registered, journey.cover,
 	// journey.covered, journey.break; cover.begin, cover.answered;
 	// settle.<state>. An intent has been saved and nothing

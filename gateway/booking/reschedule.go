@@ -10,21 +10,25 @@ import (
 // one (ReplacedBy). At every point one of the two can be gone on with by the
 // settler of any gateway, and the patient never ends with nothing:
 //
+// Which booking may take the place of an appointment is decided by the old entry
+// alone: the new one is written down without a call (Attempt 0), then the old one
+// names it (ReplacedBy), by compare-and-set, and only then is anything asked of
+// the EHR. Of two that replace the same appointment one is named; the other is
+// refused, and the EHR hears nothing of it.
+//
 //   - book-first: the new one is booked, then the old one cancelled.
 //   - move: the old one is frozen (cancelling, with the intent to move), and one
 //     call moves the appointment; what it shows decides both.
-//   - cancel-first: the new one is held and its intent saved without a call
-//     (Attempt 0), the old one is cancelled with its slots kept (Reserve), the
-//     new one booked; if that fails the old one is booked again.
+//   - cancel-first: the new one is held, the old one is cancelled with its slots
+//     kept (Reserve), the new one booked; if that fails the old one is booked
+//     again.
 type journey struct {
 	old scheduling.Entry
 	way scheduling.RescheduleWay
 }
 
 // prepares tells whether something must be done before the EHR is asked to book.
-func (j journey) prepares() bool {
-	return j.way == scheduling.Move || j.way == scheduling.CancelFirst
-}
+func (j journey) prepares() bool { return j.old.ID != "" }
 
 // plan finds the appointment that is to be replaced and the way to go.
 func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can scheduling.Abilities, patients []scheduling.PatientRef) (journey, error) {
@@ -37,9 +41,14 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 		e.Param = "cancelled-appt-id"
 		return journey{}, &e
 	}
+	rival, err := d.rival(ctx, old, f.entry.ID)
 	switch {
+	case err != nil:
+		return journey{}, err
 	case !patientInCommon(old, f.entry.Source, patients):
 		return journey{}, scheduling.Refuse(scheduling.NotAcceptable, "cancelled-appt-id", "the appointment to be replaced is another patient's")
+	case rival:
+		return journey{}, refuseReplaced()
 	case old.State == scheduling.EntryCancelled && !old.Reserve, old.State == scheduling.EntryNotBooked:
 		return journey{}, nil
 	case old.State != scheduling.EntryBooked || !old.Status().MayBecome(scheduling.ApptCancelled):
@@ -57,6 +66,63 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 		way = scheduling.BookFirst
 	}
 	return journey{old: old, way: way}, nil
+}
+
+func refuseReplaced() error {
+	return refuseState("another booking takes the place of this appointment, or has taken it")
+}
+
+// rival tells whether a booking other than next has taken the old one's place,
+// or is about to. One that came to nothing has not.
+func (d *Desk) rival(ctx context.Context, old scheduling.Entry, next string) (bool, error) {
+	if old.ReplacedBy == "" || old.ReplacedBy == next {
+		return false, nil
+	}
+	e, err := d.Books.Read(ctx, old.ReplacedBy)
+	switch {
+	case is(err, scheduling.UnknownID):
+		return false, nil
+	case err != nil:
+		return false, err
+	case e.Replaces != old.ID:
+		return false, nil
+	}
+	switch e.State {
+	case scheduling.EntryBooking, scheduling.EntryDoubt, scheduling.EntryBooked:
+		return true, nil
+	case scheduling.EntryCancelling:
+		return true, nil // booked until the EHR shows otherwise
+	default:
+		return false, nil
+	}
+}
+
+// claimOld makes the old entry name the one that takes its place: from then on
+// no other can.
+func (d *Desk) claimOld(ctx context.Context, e, old scheduling.Entry) (scheduling.Entry, error) {
+	if old.State != scheduling.EntryBooked || old.ReplacedBy == e.ID {
+		return old, nil // makeRoom judges
+	}
+	switch rival, err := d.rival(ctx, old, e.ID); {
+	case err != nil:
+		return old, err
+	case rival:
+		return old, refuseReplaced()
+	}
+	before := old.ReplacedBy
+	claimed, err := d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if o.State != scheduling.EntryBooked || o.ReplacedBy != before {
+			return false
+		}
+		o.ReplacedBy = e.ID
+		change.Intent, change.Wake = true, d.bookedWake(*o)
+		return true
+	})
+	if err != nil {
+		return old, stateOr(err)
+	}
+	d.reach("reschedule.claimed")
+	return claimed, nil
 }
 
 // patientInCommon tells whether both appointments are for one person. Two
@@ -113,14 +179,19 @@ func (d *Desk) prepare(ctx context.Context, e scheduling.Entry, can scheduling.A
 // doubt.
 func (d *Desk) makeRoom(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (ready bool, err error) {
 	old, err := d.Books.Read(ctx, e.Replaces)
+	if err == nil {
+		old, err = d.claimOld(ctx, e, old)
+	}
 	if err != nil {
 		return false, err
 	}
-	if e.Way == scheduling.Move {
+	switch {
+	case e.Way == scheduling.Move:
 		return d.freeze(ctx, e, old, can)
-	}
-	if old.State == scheduling.EntryBooked {
-		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced", replacedBy: e.ID})
+	case e.Way == scheduling.BookFirst && old.State == scheduling.EntryBooked:
+		return true, nil
+	case old.State == scheduling.EntryBooked:
+		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced", replacedBy: e.ID, reserve: true})
 		if err != nil {
 			return false, stateOr(err)
 		}
@@ -148,10 +219,10 @@ func (d *Desk) freeze(ctx context.Context, e, old scheduling.Entry, can scheduli
 		return true, nil
 	}
 	_, err = d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
-		if o.State != scheduling.EntryBooked {
+		if o.State != scheduling.EntryBooked || o.ReplacedBy != e.ID {
 			return false
 		}
-		o.State, o.ReplacedBy = scheduling.EntryCancelling, e.ID
+		o.State = scheduling.EntryCancelling
 		d.intend(o, scheduling.CallMove)
 		change.Intent, change.Wake = true, d.takeover(can)+d.opts.Margin
 		return true
@@ -175,7 +246,7 @@ func (d *Desk) resume(ctx context.Context, e scheduling.Entry, ehr EHR, can sche
 	if err != nil {
 		return settling(err)
 	}
-	if old.State == scheduling.EntryBooked && old.ReplacedBy != e.ID {
+	if old.State == scheduling.EntryBooked && (old.ReplacedBy != e.ID || e.Way == scheduling.BookFirst) {
 		// Nothing has happened yet; whoever asked has been told nothing.
 		_, err = d.notBooked(ctx, e, refuseState("the reschedule was broken off before anything was sent"), false)
 		return settling(err)
@@ -193,7 +264,7 @@ func (d *Desk) endOld(ctx context.Context, e scheduling.Entry) scheduling.Entry 
 	old, err := d.Books.Read(ctx, e.Replaces)
 	if err == nil && e.Way == scheduling.BookFirst && old.State == scheduling.EntryBooked {
 		d.reach("reschedule.old")
-		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced"})
+		old, _, err = d.cancelBooked(ctx, old, cancelHow{reason: "replaced", replacedBy: e.ID})
 	}
 	if err == nil && e.Way != scheduling.BookFirst {
 		old, err = d.resolveOld(ctx, old)
