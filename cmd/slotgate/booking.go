@@ -126,13 +126,15 @@ func (s *shift) makeDesk() error {
 	}
 	s.people, err = booking.NewRegistrar(booking.RegistrarDeps{
 		People: people, At: ehrs{s.registry}.registry, Named: k.books, Keys: k.keys, Clock: k.clock,
+		Coverages: people, Insurers: ehrs{s.registry}.insurer,
+		OrphanStore: n.store.Orphans(k.vault), Sources: ehrs{s.registry}.Sources,
 		Log: n.log, Metrics: s.metrics,
 	}, s.file.Patients.Register)
 	if err != nil {
 		return err
 	}
 	s.booking, err = booking.New(booking.Deps{
-		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people,
+		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people, Insurance: s.people, Keeping: s.people,
 		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Leases: k.books, Clock: k.clock,
 		Elsewhere: n.store.Elsewhere(k.vault),
 		Log:       n.log, Metrics: s.metrics, Secret: k.secret,
@@ -153,6 +155,15 @@ func (e ehrs) EHR(source scheduling.SourceID) (booking.EHR, bool) {
 
 // registry is a source as people are registered there.
 func (e ehrs) registry(source scheduling.SourceID) (booking.Registry, bool) {
+	client, ok := e.clients.Get(source)
+	if !ok {
+		return nil, false
+	}
+	return client, true
+}
+
+// insurer is a source as it takes coverage.
+func (e ehrs) insurer(source scheduling.SourceID) (booking.Insurer, bool) {
 	client, ok := e.clients.Get(source)
 	if !ok {
 		return nil, false
