@@ -26,6 +26,7 @@ type Keys struct {
 	vault                  *vault.Vault
 	sealing                *promises
 	begin, finish, abandon script
+	renew                  script
 }
 
 // What beginKeySource answers.
@@ -87,6 +88,20 @@ end
 return redis.call('DEL', KEYS[1])
 `
 
+// renewKeySource prolongs the lease of a key that has no answer.
+//
+//	KEYS     1 key
+//	ARGV     1 digest of the request, 2 lease in milliseconds
+//	returns  1 prolonged; 0 it has an answer, is of another request, or not there
+const renewKeySource = clock + `
+local known = redis.call('HMGET', KEYS[1], 'd', 'a')
+if known[1] ~= ARGV[1] or known[2] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'u', string.format('%.0f', clock() + tonumber(ARGV[2])))
+return 1
+`
+
 // Keys makes the memory of idempotency keys, sealed by the vault.
 func (s *Store) Keys(v *vault.Vault) *Keys {
 	return &Keys{
@@ -94,6 +109,7 @@ func (s *Store) Keys(v *vault.Vault) *Keys {
 		begin:   script{"key_begin", redis.NewScript(beginKeySource)},
 		finish:  script{"key_finish", redis.NewScript(finishKeySource)},
 		abandon: script{"key_abandon", redis.NewScript(abandonKeySource)},
+		renew:   script{"key_renew", redis.NewScript(renewKeySource)},
 	}
 }
 
@@ -159,6 +175,17 @@ func (k *Keys) find(ctx context.Context, principal, key string) (string, error) 
 		}
 	}
 	return places[0], nil
+}
+
+// Renew prolongs the lease of a request that still runs.
+//
+// Errors: shedding.
+func (k *Keys) Renew(ctx context.Context, principal, key, digest string, lease time.Duration) error {
+	at, err := k.find(ctx, principal, key)
+	if err != nil {
+		return k.store.fault(err)
+	}
+	return k.store.fault(k.store.run(ctx, k.renew, []string{at}, digest, max(lease, time.Millisecond).Milliseconds()).Err())
 }
 
 // Finish keeps the answer for a day. An answer that was given already stays.

@@ -112,6 +112,11 @@ type Intent struct {
 	Attempt int `json:"attempt"`
 	// Over: its result is known, and it changed nothing.
 	Over bool `json:"over,omitempty"`
+	// Key is the digest of the idempotency key under which a cancel was asked
+	// for, Refused the code with which the EHR refused it: a repeat is answered
+	// as the first was.
+	Key     string `json:"key,omitempty"`
+	Refused Code   `json:"refused,omitempty"`
 }
 
 // HoldBy says who keeps the slot from others.

@@ -49,7 +49,10 @@ func (d *Desk) tryCancel(ctx context.Context, c Caller, req CancelRequest) (v Vi
 	case scheduling.EntryBooking, scheduling.EntryDoubt:
 		e, again, err = d.wish(ctx, e, req.Reason)
 	default:
-		e, again, err = d.cancelBooked(ctx, e, cancelHow{reason: req.Reason, wait: true})
+		if err := cameToNothing(e, cancelKey(req.Key)); err != nil {
+			return View{}, false, err
+		}
+		e, again, err = d.cancelBooked(ctx, e, cancelHow{reason: req.Reason, key: cancelKey(req.Key), wait: true})
 	}
 	if err == errOvertaken {
 		return View{}, true, nil
@@ -136,7 +139,8 @@ func (d *Desk) wish(ctx context.Context, e scheduling.Entry, reason string) (sch
 // cancelHow is why and how a booked appointment is cancelled.
 type cancelHow struct {
 	reason string
-	wait   bool // for a cancel that is under way
+	key    string // digest of the idempotency key; "" without one
+	wait   bool   // for a cancel that is under way
 	// replacedBy is the entry that takes its place; reserve: it is booked once
 	// this one is cancelled, whose slots are kept until then.
 	replacedBy string
@@ -194,6 +198,7 @@ func (d *Desk) toCancelling(ctx context.Context, e scheduling.Entry, a schedulin
 			e.Reserve = how.reserve
 		}
 		d.intend(e, scheduling.CallCancel)
+		e.Intent.Key = how.key
 		change.Intent, change.Wake = true, d.takeover(can)
 		return true
 	})
@@ -216,7 +221,7 @@ func (d *Desk) callCancel(ctx context.Context, e scheduling.Entry, ehr EHR, can 
 		e, rerr = d.doubtCancel(ctx, e, can)
 		return e, false, rerr
 	default:
-		e, rerr = d.stillBooked(ctx, e, string(scheduling.CodeOf(err)))
+		e, rerr = d.stillBooked(ctx, e, scheduling.CodeOf(err))
 		if rerr != nil {
 			return e, false, rerr
 		}
@@ -297,15 +302,15 @@ func (d *Desk) vacated(ctx context.Context, e scheduling.Entry, ehr EHR, can sch
 	return free
 }
 
-// stillBooked ends a cancel that the EHR refused. What must not stand is tried
-// again later.
-func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why string) (scheduling.Entry, error) {
+// stillBooked ends a cancel that the EHR refused, or that had no effect ("").
+// What must not stand is tried again later.
+func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why scheduling.Code) (scheduling.Entry, error) {
 	intent := e.Intent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
 			return false
 		}
-		e.Intent.Over, e.Doubt = true, nil
+		e.Intent.Over, e.Intent.Refused, e.Doubt = true, why, nil
 		if e.Undo {
 			change.Wake = d.pause(e.Created)
 			return true
@@ -324,7 +329,7 @@ func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why string) 
 		d.alarm(ctx, "cancel-refused", saved)
 	}
 	if err == nil {
-		d.Log.WarnContext(ctx, "the source did not cancel", "entry", saved, "code", why)
+		d.Log.WarnContext(ctx, "the source did not cancel", "entry", saved, "code", string(why))
 	}
 	return d.overtaken(ctx, saved, err)
 }
@@ -356,7 +361,7 @@ func (d *Desk) settleCancel(ctx context.Context, e scheduling.Entry, ehr EHR, ca
 	case e.Doubt.Looks+1 < 2:
 		return d.lookCancel(ctx, e, can, true)
 	default:
-		_, err = d.stillBooked(ctx, e, "no effect")
+		_, err = d.stillBooked(ctx, e, "")
 		return settling(err)
 	}
 }

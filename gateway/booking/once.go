@@ -61,13 +61,13 @@ func (d *Desk) once(ctx context.Context, c Caller, what interaction, key, offer,
 	case scheduling.KeyDone:
 		return decodeAnswer(rec.Answer)
 	case scheduling.KeyRunning:
-		v, again, err := d.stillRunning(ctx, c, what, rec.Offer)
+		v, again, err := d.stillRunning(ctx, c, what, key, rec.Offer)
 		if !again {
 			return v, err
 		}
 	}
 	d.reach("key.begun")
-	v, err := run()
+	v, err := d.keeping(ctx, c, key, digest, run)
 	d.endKey(context.WithoutCancel(ctx), c, key, digest, v, err)
 	return v, err
 }
@@ -75,12 +75,78 @@ func (d *Desk) once(ctx context.Context, c Caller, what interaction, key, offer,
 // keyLease is longer than any journey: whoever holds a key so long has crashed.
 const keyLease = 2 * time.Minute
 
+// A request of the desk keeps its key by renewing it: after a crash a repeat need
+// not wait long. One that is thought dead and is not does no harm: of two that
+// run, one saves its intent, and the other gives the same answer.
+const (
+	runLease = 6 * time.Second
+	runBeat  = runLease / 3
+)
+
+// keeping runs a request and keeps its key meanwhile.
+func (d *Desk) keeping(ctx context.Context, c Caller, key, digest string, run func() (View, error)) (View, error) {
+	beats, stop := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		beat := time.NewTicker(runBeat)
+		defer beat.Stop()
+		for {
+			select {
+			case <-beats.Done():
+				return
+			case <-beat.C:
+			}
+			if err := d.Keys.Renew(beats, c.Principal, key, digest, runLease); err != nil && beats.Err() == nil {
+				d.Log.WarnContext(ctx, "the key of a running request is not kept", "error", err)
+			}
+		}
+	}()
+	defer func() { stop(); <-stopped }()
+	return run()
+}
+
+// cancelKey stands for the key of a cancel in its intent.
+func cancelKey(key string) string {
+	if key == "" {
+		return ""
+	}
+	return keyDigest(key)
+}
+
+// cameToNothing is the answer to a repeat of a cancel that was sent under this
+// very key and is known to have changed nothing: it is not sent again. nil: there
+// was none, or one that may be tried again.
+func cameToNothing(e scheduling.Entry, key string) error {
+	if key == "" || !nothingOfIt(e, key) {
+		return nil
+	}
+	if err := refusedAs(e); final(err) {
+		return err
+	}
+	return nil
+}
+
+// nothingOfIt: the cancel under this key was refused, or had no effect.
+func nothingOfIt(e scheduling.Entry, key string) bool {
+	return e.State == scheduling.EntryBooked && e.Reason == cancelRefused && e.Wanted == nil &&
+		e.Intent != nil && e.Intent.Kind == scheduling.CallCancel && e.Intent.Over && e.Intent.Key == key
+}
+
+// refusedAs is the answer that the cancel was given.
+func refusedAs(e scheduling.Entry) error {
+	if e.Intent.Refused == "" {
+		return refuseState("the source did not cancel the appointment; it is still booked")
+	}
+	return scheduling.Blame(e.Intent.Refused, e.Source, nil, "the source did not cancel the appointment; it is still booked")
+}
+
 // beginKey waits for the first request under the key, a short while.
 func (d *Desk) beginKey(ctx context.Context, c Caller, key, digest, offer string) (scheduling.KeyRecord, error) {
 	deadline := time.NewTimer(d.opts.WaitRunning)
 	defer deadline.Stop()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		rec, err := d.Keys.Begin(ctx, c.Principal, key, digest, offer, keyLease)
+		rec, err := d.Keys.Begin(ctx, c.Principal, key, digest, offer, runLease)
 		if err != nil || rec.State != scheduling.KeyRunning {
 			return rec, err
 		}
@@ -101,7 +167,7 @@ func (d *Desk) beginKey(ctx context.Context, c Caller, key, digest, offer string
 // has left it: the state says what became of it. again: nothing did, and the
 // request may run afresh. Should the first be alive after all, one of the two
 // saves its intent, and the other gives the same answer.
-func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, offer string) (v View, again bool, err error) {
+func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, key, offer string) (v View, again bool, err error) {
 	if scheduling.IsElsewhereID(offer) {
 		return View{}, true, nil // its own intent says whether it was sent
 	}
@@ -110,7 +176,7 @@ func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, off
 		return View{}, false, busy("")
 	}
 	if what == toCancel {
-		v, err = d.cancelRunning(e)
+		v, err = d.cancelRunning(e, key)
 		return v, false, err
 	}
 	v = d.view(e)
@@ -128,7 +194,7 @@ func (d *Desk) stillRunning(ctx context.Context, c Caller, what interaction, off
 
 // cancelRunning tells what became of a cancel: that the appointment is booked is
 // no success.
-func (d *Desk) cancelRunning(e scheduling.Entry) (View, error) {
+func (d *Desk) cancelRunning(e scheduling.Entry, key string) (View, error) {
 	v := d.view(e)
 	switch e.State {
 	case scheduling.EntryCancelled, scheduling.EntryNotBooked, scheduling.EntryReleasing, scheduling.EntryFree, scheduling.EntryCancelling:
@@ -138,8 +204,8 @@ func (d *Desk) cancelRunning(e scheduling.Entry) (View, error) {
 	case e.Wanted != nil:
 		v.InDoubt, v.RetryAfter = true, retryAfter(e, v.Now)
 		return v, nil
-	case e.State == scheduling.EntryBooked && e.Reason == cancelRefused:
-		return View{}, refuseState("the source did not cancel the appointment; it is still booked")
+	case nothingOfIt(e, key):
+		return View{}, refusedAs(e)
 	default:
 		return View{}, busy(e.Source)
 	}

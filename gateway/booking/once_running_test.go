@@ -1,6 +1,7 @@
 package booking_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 	"slotgate/scheduling"
 )
 
-// inALease is less than a key stays with a request that has crashed.
-const inALease = 100 * time.Second
+// afterALease is more than a key stays with a request that has crashed.
+const afterALease = 100 * time.Second
 
 // impatient is a world that settles soon, and where nobody waits for the first.
 func impatient(t *testing.T) *world {
@@ -41,7 +42,7 @@ func TestARepeatedCancelThatCameToNothingIsNoSuccess(t *testing.T) {
 				t.Fatalf("a repeat while it is in doubt: %+v", v)
 			}
 		}
-		w.settle(t, w.desk, inALease)
+		w.settle(t, w.desk, afterALease)
 		writes := w.ehr.Writes[scheduling.CallCancel]
 		v, err := w.desk.Cancel(t.Context(), ann, req)
 		wantCode(t, err, c.code)
@@ -66,7 +67,7 @@ func TestARepeatAfterACrashIsAnsweredAsSoonAsItIsSettled(t *testing.T) {
 		if !dying(func() { _, _ = w.newDesk(t, w.store, mortalEHR{w.ehr, f}).Book(t.Context(), ann, req) }) {
 			t.Fatal("it lives")
 		}
-		w.settle(t, w.desk, inALease)
+		w.settle(t, w.desk, afterALease)
 		v, err := w.desk.Book(t.Context(), ann, req)
 		wantCode(t, err, code)
 		if code == "" {
@@ -113,3 +114,75 @@ func TestARepeatAfterACrashRunsAfreshWhereNothingCameOfTheFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestLaw12ARepeatAfterACrashNeedNotWaitLong: the gateway died before anything of
+// the request was written down but its key.
+func TestLaw12ARepeatAfterACrashNeedNotWaitLong(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"hold", "book", "cancel"} {
+		w := impatient(t)
+		w.opts.Checkpoint = func(name string) {
+			if name == "key.begun" {
+				panic(killed{})
+			}
+		}
+		mortal := w.newDesk(t, w.store, w.ehr)
+		id, ann := w.offer(0), caller("ann")
+		if what == "cancel" {
+			must(w.desk.Book(t.Context(), ann, bookFor(id, "p1")))(t)
+		}
+		ask := func(desk *booking.Desk) (booking.View, error) {
+			switch what {
+			case "hold":
+				return desk.Hold(t.Context(), ann, booking.HoldRequest{Target: target(id), Key: "k1"})
+			case "cancel":
+				return desk.Cancel(t.Context(), ann, booking.CancelRequest{ID: id, Key: "k1"})
+			}
+			req := bookFor(id, "p1")
+			req.Key = "k1"
+			return desk.Book(t.Context(), ann, req)
+		}
+		if !dying(func() { _, _ = ask(mortal) }) {
+			t.Fatal("it lives")
+		}
+		w.clock.Advance(10 * time.Second)
+		v := must(ask(w.desk))(t)
+		wantStatus(t, v, map[string]scheduling.AppointmentStatus{
+			"hold": scheduling.ApptPending, "book": scheduling.ApptBooked, "cancel": scheduling.ApptCancelled,
+		}[what])
+	}
+}
+
+// TestARepeatedCancelIsRefusedAsTheFirstWas: the gateway died when the refusal had
+// been written down, before it could be kept under its key.
+func TestARepeatedCancelIsRefusedAsTheFirstWas(t *testing.T) {
+	t.Parallel()
+	for fault, again := range map[bookingtest.Fault]bool{bookingtest.RefuseRules: false, bookingtest.RefuseBusy: true} {
+		w := impatient(t)
+		id, ann := w.offer(0), caller("ann")
+		must(w.desk.Book(t.Context(), ann, bookFor(id, "p1")))(t)
+		req := booking.CancelRequest{ID: id, Key: "k1"}
+		w.ehr.Fail(scheduling.CallCancel, fault, fault, fault)
+		_, first := w.desk.Cancel(t.Context(), ann, booking.CancelRequest{ID: id, Key: "k0"})
+		mortal := w.newDesk(t, forgetful{w.store}, w.ehr)
+		_, second := mortal.Cancel(t.Context(), ann, req)
+		if scheduling.CodeOf(first) != scheduling.CodeOf(second) {
+			t.Fatalf("%v, %v", first, second)
+		}
+		for _, wait := range []time.Duration{0, afterALease} {
+			w.clock.Advance(wait)
+			writes := w.ehr.Writes[scheduling.CallCancel]
+			_, err := w.desk.Cancel(t.Context(), ann, req)
+			wantCode(t, err, scheduling.CodeOf(second))
+			if sent := w.ehr.Writes[scheduling.CallCancel] > writes; sent && !again {
+				t.Fatal("a refusal that is final was asked for again")
+			}
+		}
+	}
+}
+
+// forgetful is a store as a gateway leaves it that dies before it keeps an answer.
+type forgetful struct{ stores }
+
+func (f forgetful) Finish(context.Context, string, string, string, []byte) error { return nil }
+func (f forgetful) Abandon(context.Context, string, string, string) error        { return nil }

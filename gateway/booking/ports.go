@@ -91,6 +91,9 @@ type Keys interface {
 }
 
 // Patients knows the people registered at the gateway.
+	// Renew prolongs the lease of a request that still runs; one that has its
+	// answer, or was abandoned, stays as it is.
+	Renew(ctx context.Context, principal, key, digest string, lease time.Duration) error
 type Patients interface {
 	// Known gives the source's id of a Patient of ours; known is false where the
 	// person is the principal's, and the source does not know them yet. It

@@ -328,7 +328,7 @@ func (d *Desk) resolveOld(ctx context.Context, old scheduling.Entry) (scheduling
 	case about && !next.Undo && next.Native != "" && (next.State == scheduling.EntryBooked || next.State == scheduling.EntryCancelling || next.State == scheduling.EntryCancelled):
 		return d.replaced(ctx, old)
 	case old.State == scheduling.EntryCancelling:
-		return d.stillBooked(ctx, old, "not moved")
+		return d.stillBooked(ctx, old, "")
 	default:
 		return d.bookBack(ctx, old)
 	}

@@ -60,6 +60,7 @@ func Contract() []Case {
 	}
 }
 
+		{"a key whose runner lives is kept", keysRenewed},
 // Sample is an entry of an offer of these slots, which last half an hour each.
 func Sample(source scheduling.SourceID, principal string, slots ...string) scheduling.Entry {
 	start := time.Date(2031, 5, 6, 7, 0, 0, 0, time.UTC)

@@ -71,6 +71,22 @@ func keysLease(t T, f Fixture) {
 	begin(t, f, "p1", "d1", scheduling.KeyRunning)
 }
 
+func keysRenewed(t T, f Fixture) {
+	ctx, short := t.Context(), 50*time.Millisecond
+	_, err := f.Keys.Begin(ctx, "p1", "k", "d1", "offer", short)
+	must(t, err)
+	must(t, f.Keys.Renew(ctx, "p1", "k", "other", time.Millisecond))
+	must(t, f.Keys.Renew(ctx, "p1", "k", "d1", time.Hour))
+	f.Advance(200 * time.Millisecond)
+	begin(t, f, "p1", "d1", scheduling.KeyRunning)
+	must(t, f.Keys.Abandon(ctx, "p1", "k", "d1"))
+	must(t, f.Keys.Renew(ctx, "p1", "k", "d1", time.Hour)) // brings nothing back
+	begin(t, f, "p1", "d2", scheduling.KeyFresh)
+	must(t, f.Keys.Finish(ctx, "p1", "k", "d2", []byte("answer")))
+	must(t, f.Keys.Renew(ctx, "p1", "k", "d2", time.Hour))
+	begin(t, f, "p1", "d2", scheduling.KeyDone)
+}
+
 func leases(t T, f Fixture) {
 	ctx := t.Context()
 	first, ok, err := f.Leases.Settling(ctx, f.Source, time.Hour)

@@ -36,6 +36,17 @@ func (s *Store) Begin(_ context.Context, principal, key, digest, offer string, t
 	return scheduling.KeyRecord{State: scheduling.KeyFresh, Offer: offer}, nil
 }
 
+// Renew prolongs the lease of a request that runs.
+func (s *Store) Renew(_ context.Context, principal, key, digest string, ttl time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.keys[principal+" "+key]; ok && r.digest == digest && !r.done {
+		r.until = s.clock.Now().Add(ttl)
+		s.keys[principal+" "+key] = r
+	}
+	return s.open()
+}
+
 // Finish keeps an answer.
 func (s *Store) Finish(_ context.Context, principal, key, digest string, answer []byte) error {
 	s.mu.Lock()
