@@ -1,11 +1,6 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -22,15 +17,10 @@ func exampleFolder(t *testing.T) string {
 	if err := os.CopyFS(dir, os.DirFS("../../deploy")); err != nil {
 		t.Fatal(err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"solano-key.pem", "solano-next.pem"} {
+		key := signingKey(t)
+		write(t, dir, "secrets/"+name, key.Reveal())
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, "secrets/solano-key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	for _, name := range []string{"admin-token", "redis-password", "sonoma-token", "marin-secret", "booking-secret"} {
 		write(t, dir, "secrets/"+name, "an example secret, long enough\n")
 	}
