@@ -17,6 +17,10 @@ type BookOptions struct {
 	Sources []scheduling.Source
 	// Source is the one whose own ids are understood beside ours; "" for none.
 	Source scheduling.SourceID
+	// Release is the one that resources within are of.
+	Release scheduling.Release
+	// Coverage: it is taken; otherwise it is told as not applied.
+	Coverage bool
 	// MaxValues is how many parameters, participants or slots there may be.
 	MaxValues int
 }
@@ -58,6 +62,13 @@ type Booked struct {
 	Replaces string
 	// Reason is the code of a cancel's reason, "" where none was given.
 	Reason string
+	// People are to be registered, and are patients of the appointment beside
+	// Patients.
+	People []scheduling.Registration
+	// Coverages go with it: see Cover.
+	Coverages []GivenCoverage
+
+	peopleRefs []string // the references that lead to People; "" for none
 }
 
 // ParseHold reads what $hold was asked: id is the one in the path ("" for
@@ -79,8 +90,11 @@ func ParseHold(id string, body model.Resource, opts BookOptions) (Held, error) {
 			r.out.NotApplied = note(r.out.NotApplied, name)
 		}
 	}
-	if r.unnamed {
+	if r.unnamed || len(r.patients) > 0 {
 		r.out.NotApplied = note(r.out.NotApplied, "patient-resource")
+	}
+	if len(r.coverages) > 0 {
+		r.out.NotApplied = note(r.out.NotApplied, "coverage")
 	}
 	err := r.finish()
 	return r.out.Held, err
@@ -96,12 +110,29 @@ func ParseBook(id string, body model.Resource, opts BookOptions) (Booked, error)
 	if err := r.act(); err != nil {
 		return Booked{}, err
 	}
-	if r.unnamed && r.out.Act != ActCancel {
-		return Booked{}, scheduling.Refuse(scheduling.NotAcceptable, "patient-resource",
-			"a patient cannot be registered by the way: name the patient by patient-id or by a participant's reference")
+	if err := r.finish(); err != nil {
+		return r.out, err
 	}
-	err := r.finish()
-	return r.out, err
+	return r.out, r.whom()
+}
+
+// whom takes the patients and coverages that came with a booking; a cancel has
+// no use for them.
+func (r *bookReader) whom() error {
+	switch {
+	case r.out.Act == ActCancel:
+		if len(r.patients) > 0 {
+			r.out.NotApplied = note(r.out.NotApplied, "patient-resource")
+		}
+		if len(r.coverages) > 0 {
+			r.out.NotApplied = note(r.out.NotApplied, "coverage")
+		}
+		return nil
+	case r.unnamed && len(r.patients) == 0:
+		return scheduling.Refuse(scheduling.NotAcceptable, "patient-resource",
+			"a patient within the Appointment is not registered by the way: send a patient-resource, or name the patient by patient-id or by a participant's reference")
+	}
+	return r.people()
 }
 
 // bookable are the statuses of a resource that asks for a hold or a booking.

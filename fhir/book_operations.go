@@ -12,6 +12,10 @@ func HoldOperation() Operation {
 			"outcome says that the hold binds callers of this gateway only.",
 		Params: append(bookTarget(), Param{
 			Name: "patient-id", Max: "*", Type: "Reference", STU3: "uri", Doc: "For whom it is held, where that is known already.",
+		}, Param{
+			Name: "patient-resource", Max: "*", Type: "Patient", Doc: "Taken, and told as not applied: nobody is registered for a hold.",
+		}, Param{
+			Name: "coverage", Max: "*", Type: "Coverage", Doc: "Taken, and told as not applied.",
 		}, bookReturn("the held Appointment, of status pending")),
 	}
 }
@@ -30,7 +34,8 @@ func BookOperation() Operation {
 			Param{Name: "patient-id", Max: "*", Type: "Reference", STU3: "uri", Doc: "A Patient by id or reference; or a participant of the Appointment is one."},
 			Param{Name: "cancelled-appt-id", Max: "1", Type: "Reference", STU3: "uri", Doc: "The appointment whose place this one takes: cancelled already, or it will be once this one is booked."},
 			Param{Name: "comment", Max: "1", Type: "string", Doc: "What the clinic should know."},
-			Param{Name: "coverage", Max: "*", Type: "Coverage", Doc: "Taken, and told as not passed on."},
+			Param{Name: "patient-resource", Max: "*", Type: "Patient", Doc: "A Patient who is registered first, at the gateway and where the appointment is. Who is known already stays one."},
+			Param{Name: "coverage", Max: "*", Type: "Coverage", Doc: "The insurance that goes with it; or a reference to a Coverage that was given before. Without one, all that is kept of the patient's goes with it."},
 			bookReturn("the Appointment, of status booked")),
 	}
 }

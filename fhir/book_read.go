@@ -15,10 +15,13 @@ type bookReader struct {
 	// resource is the Appointment that was sent; ihe: as appointment-resource.
 	resource *model.Appointment
 	ihe      bool
-	// unnamed: a patient was sent as a resource, or in another way that names
-	// nobody who is known.
+	// unnamed: a participant is a patient in a way that names nobody who is
+	// known.
 	unnamed bool
-	given   map[string]bool
+	// patients and coverages are those that came with it.
+	patients  []*model.Patient
+	coverages []GivenCoverage
+	given     map[string]bool
 	// patientSources are the sources whose addresses patients were named by;
 	// "" for ids.
 	patientSources []scheduling.SourceID
@@ -91,8 +94,12 @@ func (r *bookReader) parameter(p *model.Parameter) error {
 		return r.patient(text, p.Name)
 	case "comment":
 		return r.comment(p)
+	case "patient-resource":
+		return r.takePerson(p)
+	case "coverage":
+		return r.takeCoverage(p)
 	}
-	r.other(p)
+	r.out.Unknown = note(r.out.Unknown, shown(p.Name))
 	return nil
 }
 
@@ -117,18 +124,6 @@ func (r *bookReader) source(p *model.Parameter) error {
 func (r *bookReader) native(id string) bool {
 	named := r.opts.Source
 	return named != "" && !(looksOurs(id) && strings.HasPrefix(id, scheduling.SourceTag(named)))
-}
-
-// other is for parameters that change nothing here.
-func (r *bookReader) other(p *model.Parameter) {
-	switch p.Name {
-	case "patient-resource":
-		r.unnamed = true
-	case "coverage":
-		r.out.NotApplied = note(r.out.NotApplied, p.Name)
-	default:
-		r.out.Unknown = note(r.out.Unknown, shown(p.Name))
-	}
 }
 
 // once is the one text of a parameter.

@@ -1,6 +1,7 @@
 package fhir_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ func bookOptions() fhir.BookOptions {
 	return fhir.BookOptions{
 		Bases:     []string{"https://slots.example.org/fhir/r4", "https://slots.example.org/fhir/stu3"},
 		Sources:   []scheduling.Source{{ID: "napa", Base: "https://napa.example.org/fhir"}, {ID: "york", Base: "https://york.example.org/fhir/"}},
+		Coverage:  true,
 		MaxValues: 50,
 	}
 }
@@ -57,7 +59,22 @@ func bookCases() []bookCase {
 		{"a patient of nowhere", offer, body(param("patient-id", "https://evil.example.org/Patient/p9")), no, ""},
 		{"a patient that is a practitioner", "o1", body(param("patient-id", "Practitioner/p9")), bad, ""},
 		{"a patient by identifier", "o1", body(`{"name":"patient-id","valueIdentifier":{"system":"urn:x","value":"1"}}`), bad, ""},
-		{"a patient as a resource", "o1", body(`{"name":"patient-resource","resource":{"resourceType":"Patient"}}`), no, ""},
+		{"a patient as a resource", "o1", body(somebody("x")), "", "o1 [] and 1 more"},
+		{"two as resources, and a known one", "o1", body(patient, somebody("x"), somebody("y")), "", "o1 [p1] and 2 more"},
+		{"a patient as another resource", "o1", body(`{"name":"patient-resource","resource":{"resourceType":"Practitioner"}}`), bad, ""},
+		{"a patient as an address", "o1", body(param("patient-resource", "Patient/1")), bad, ""},
+		{"a patient with markup", "o1", body(somebody("<b>")), no, ""},
+		{"too many as resources", "o1", body(slices.Repeat([]string{somebody("x")}, 51)...), bad, ""},
+		{"a coverage that names nobody", "o1", body(somebody("x"), covers(`"subscriber":{"display":"me"},`)), "", "o1 [] and 1 more covered by  resource"},
+		{"a coverage of the patient that came with it", "o1", body(somebody("x"), somebody("y"), covers(`"subscriber":{"reference":"Patient/x"},`)), "", "o1 [] and 2 more covered by  resource"},
+		{"a coverage of neither", "o1", body(somebody("x"), somebody("y"), covers(`"subscriber":{"display":"me"},`)), missing, ""},
+		{"a coverage of somebody else", "o1", body(somebody("x"), covers(`"subscriber":{"reference":"Patient/`+parent+`"},`)), no, ""},
+		{"a coverage of an EHR's patient", "o1", body(patient, covers(`"subscriber":{"display":"me"},`)), missing, ""},
+		{"a coverage of a registered patient", "o1", body(param("patient-id", parent), covers("")), "", "o1 [" + parent + "] covered by  resource"},
+		{"a coverage of ours", "o1", body(patient, param("coverage", "Coverage/cv-1"), param("coverage", "https://slots.example.org/fhir/r4/Coverage/cv-1"), param("coverage", "cv-2")), "", "o1 [p1] covered by cv-1 covered by cv-2"},
+		{"a coverage of another server", "o1", body(patient, param("coverage", "https://napa.example.org/fhir/Coverage/1")), scheduling.UnknownID, ""},
+		{"no coverage", "o1", body(patient, `{"name":"coverage","resource":{"resourceType":"Patient"}}`), bad, ""},
+		{"a coverage without a value", "o1", body(patient, `{"name":"coverage"}`), bad, ""},
 		{"no patient is for the desk", "o1", body(), "", "o1 []"},
 		{"an id of another server", "", body(param("appt-id", "https://napa.example.org/fhir/Appointment/1")), scheduling.UnknownID, ""},
 		{"an id of another type", "", body(param("appt-id", "Slot/1")), bad, ""},
@@ -80,6 +97,7 @@ func bookCases() []bookCase {
 		{"a contained patient", "", body(resource("appt-resource", `,"id":"o1","contained":[{"resourceType":"Patient","id":"p"}],"participant":[{"actor":{"reference":"#p"}}]`)), no, ""},
 		{"IHE: a move", "", body(resource("appointment-resource", `,"id":"o1","status":"booked","slot":[{"reference":"Slot/`+slot+`"}]`), patient), "", "move replaces o1 by resource " + slot + " [p1]"},
 		{"IHE: a move to nowhere", "", body(resource("appointment-resource", `,"id":"o1","status":"booked"`), patient), missing, ""},
+		{"IHE: a cancel of whomever", "", body(resource("appointment-resource", `,"id":"o1","status":"cancelled"`), somebody("<b>"), covers("")), "", "cancel o1 [] not applied patient-resource coverage"},
 		{"IHE: a cancel", "", body(resource("appointment-resource", `,"id":"o1","status":"cancelled"`)), "", "cancel o1 []"},
 		{"the old one", "o1", body(patient, param("cancelled-appt-id", "Appointment/o0")), "", "replaces o0 o1 [p1]"},
 		{"two old ones", "o1", body(patient, param("cancelled-appt-id", "o0"), param("cancelled-appt-id", "o9")), bad, ""},
@@ -89,9 +107,17 @@ func bookCases() []bookCase {
 		{"too many patients", "o1", body(slices.Repeat([]string{patient}, 51)...), bad, ""},
 		{"a bare Patient", "o1", `{"resourceType":"Patient"}`, no, ""},
 		{"an unknown resource", "o1", `{"resourceType":"Spaceship"}`, no, ""},
-		{"what nobody knows", "o1", body(patient, param("colour", "blue"), `{"name":"coverage","resource":{"resourceType":"Coverage"}}`), "", "o1 [p1] unknown colour not applied coverage"},
+		{"what nobody knows", "o1", body(patient, param("colour", "blue")), "", "o1 [p1] unknown colour"},
 	}
 }
+
+// somebody is a patient-resource.
+func somebody(id string) string {
+	return `{"name":"patient-resource","resource":{"resourceType":"Patient","id":"` + strings.Trim(id, "<>") + `","name":[{"family":"` + id + `"}],"birthDate":"1990-01-01"}}`
+}
+
+// covers is a coverage as a resource.
+func covers(elements string) string { return `{"name":"coverage","resource":` + cover(elements) + `}` }
 
 // shown is what was read, as one line.
 func shown(b fhir.Booked) string {
@@ -111,6 +137,11 @@ func shown(b fhir.Booked) string {
 	}
 	add(b.Comment != "", `"`+b.Comment+`"`)
 	words = append(words, "["+strings.Join(b.Patients, " ")+"]")
+	add(len(b.People) > 0, fmt.Sprintf("and %d more", len(b.People)))
+	for _, c := range b.Coverages {
+		add(true, "covered by "+c.ID)
+		add(c.Resource(), "resource")
+	}
 	add(len(b.Unknown) > 0, "unknown", strings.Join(b.Unknown, " "))
 	add(len(b.NotApplied) > 0, "not applied", strings.Join(b.NotApplied, " "))
 	return strings.Join(words, " ")

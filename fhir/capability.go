@@ -19,7 +19,9 @@ type Served struct {
 	Formats      []string
 	PatchFormats []string
 	Resources    []ServedType
-	Operations   []Operation
+	// System are the interactions with the base itself, such as transaction.
+	System     []string
+	Operations []Operation
 }
 
 // ServedType is what is served of one resource type.
@@ -43,6 +45,9 @@ func Capability(s Served) *model.CapabilityStatement {
 	}
 	for _, t := range s.Resources {
 		rest.Resource = append(rest.Resource, servedType(t))
+	}
+	for _, code := range s.System {
+		rest.Interaction = append(rest.Interaction, model.CapabilityInteraction{Code: code})
 	}
 	for _, op := range s.Operations {
 		entry := model.CapabilityOperation{Name: op.Code, Definition: model.Canonical(definitionURL(s.Base, op))}

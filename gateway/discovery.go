@@ -69,6 +69,10 @@ func (s *Server) served(rel scheduling.Release) fhir.Served {
 		}
 		served.Resources = append(served.Resources, t)
 	}
+	if s.deps.Coverages != nil {
+		served.Resources = append(served.Resources, coverageServed())
+		served.System = []string{"transaction"}
+	}
 	for _, kind := range directoryKinds() {
 		t := fhir.ServedType{Type: string(kind), Interactions: []string{"read", "search-type"}}
 		for _, name := range searchNames(kind) {

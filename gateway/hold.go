@@ -13,7 +13,7 @@ import (
 // hold answers $hold, on an id or on the type.
 func (x *exchange) hold() error {
 	id := x.param("id")
-	body, err := x.operand(id)
+	body, _, err := x.operand(id)
 	if err != nil {
 		return err
 	}
@@ -47,10 +47,7 @@ func target(h fhir.Held) booking.Target {
 
 // bookOptions are ours, and the source whose own ids the address says are meant.
 func (x *exchange) bookOptions() (fhir.BookOptions, error) {
-	opts := fhir.BookOptions{Sources: x.s.live.Load().sources, MaxValues: x.s.opts.MaxParams}
-	for _, rel := range releases() {
-		opts.Bases = append(opts.Bases, x.s.root(rel))
-	}
+	opts := fhir.BookOptions{Bases: x.s.bases(), Sources: x.s.live.Load().sources, Release: x.release, Coverage: x.s.deps.Coverages != nil, MaxValues: x.s.opts.MaxParams}
 	values, err := x.query()
 	if err == nil {
 		opts.Source, err = x.oneSource(values)
@@ -59,18 +56,19 @@ func (x *exchange) bookOptions() (fhir.BookOptions, error) {
 }
 
 // operand reads the body of $hold or $book. With an id in the path there need
-// not be one.
-func (x *exchange) operand(id string) (model.Resource, error) {
+// not be one. dropped counts the elements of XML that this version does not
+// know.
+func (x *exchange) operand(id string) (res model.Resource, dropped int, err error) {
 	body := x.body()
 	if id != "" && len(bytes.TrimSpace(body)) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	format, ok := fhir.FormatOf(x.header(fiber.HeaderContentType))
 	if !ok {
-		return nil, refuseHTTP(fiber.StatusUnsupportedMediaType)
+		return nil, 0, refuseHTTP(fiber.StatusUnsupportedMediaType)
 	}
 	// What is read keeps parts of the text: the text must be ours.
-	return fhir.Read(x.release, format, bytes.Clone(body))
+	return fhir.ReadCounting(x.release, format, bytes.Clone(body))
 }
 
 // asked adds the parameters of the address, which these operations do not have,

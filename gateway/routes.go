@@ -52,6 +52,9 @@ func (s *Server) fhirBase(rel scheduling.Release) {
 	if s.deps.Patients != nil {
 		s.servePatients(base)
 	}
+	if s.deps.Coverages != nil {
+		s.serveCoverages(base)
+	}
 	for _, kind := range directoryKinds() {
 		search := func(x *exchange) error { return x.search(kind) }
 		get("/"+string(kind), auth.Directory, search)

@@ -41,6 +41,8 @@ type Deps struct {
 	// Elsewhere gives what sources have of their own patients; nil: nobody sees
 	// that.
 	Elsewhere Elsewhere
+	// Coverages keeps what insurance was given; nil: none is. It needs Patients.
+	Coverages Coverages
 	// PrincipalKey keys the names that the desk knows callers by: the same on
 	// every gateway and for ever, 16 bytes or more. Needed with a Desk or with
 	// Patients.
@@ -52,6 +54,9 @@ type Deps struct {
 func (d Deps) check() error {
 	if (d.Desk != nil || d.Patients != nil) && len(d.PrincipalKey) < minSecret {
 		return fmt.Errorf("gateway: the key of principals needs %d bytes", minSecret)
+	}
+	if d.Coverages != nil && d.Patients == nil {
+		return errors.New("gateway: coverage is somebody's: it needs patients")
 	}
 	if d.Finder == nil || d.Auth == nil || d.Logger == nil || d.Registerer == nil || d.Now == nil {
 		return errors.New("gateway: a finder, an authenticator, a logger, a registerer and a clock are needed")
