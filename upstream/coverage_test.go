@@ -225,6 +225,24 @@ func TestLaw10ARefusalOfACoverageRepeatsNobody(t *testing.T) {
 				}
 			}
 		}
+		if _, err := srv.SetFaults(ehrsim.Fault{Kind: ehrsim.FaultEcho}); err != nil {
+			t.Fatal(err)
+		}
+		for what, ask := range map[string]func() error{
+			"coverage": func() error { _, err := c.PutCoverage(t.Context(), cardCall(t)); return err },
+			"match": func() error {
+				_, err := c.MatchPatients(t.Context(), personOf(t, scheduling.R4, canaryBody))
+				return err
+			},
+			"search": func() error {
+				_, err := c.FindPatients(t.Context(), scheduling.PatientQuery{Name: scheduling.PersonName{Family: "Canaryfamily"}, BirthDate: "1964-06-19"})
+				return err
+			},
+		} {
+			if err := ask(); err == nil || strings.Contains(strings.ToLower(err.Error()+scheduling.AsError(err).Param), "canary") || strings.Contains(err.Error(), "1964") {
+				t.Errorf("%s %s: repeated: %v", name, what, err)
+			}
+		}
 		if len(srv.Coverages()) != 0 {
 			t.Errorf("%s: something was kept", name)
 		}

@@ -15,7 +15,8 @@
 // judging of the answer, sending. A source is a foreign program: bodies are
 // capped (after decompression), pages are counted, paging links and redirects
 // to another origin are refused, and no text of its answers reaches an error, a
-// log or a metric.
+// log or a metric: the reason why a coverage is refused is told again, in words
+// of a list (coverage_reason.go).
 //
 // # Writing
 //
@@ -26,6 +27,10 @@
 // refusal (the one table is in refusal.go), or in doubt: it was sent, and its
 // answer was lost, could not be read, or was 5xx. Whether it was sent is asked
 // of the connection, not guessed from the error.
+//
+// It registers, matches and finds patients (booking.Registry) and sends their
+// insurance (booking.Insurer) in the same ways: what is asked for by name, birth
+// date or number stands in the body of a POST.
 //
 // # Errors
 //
