@@ -140,6 +140,7 @@ func (s *shift) makeAdmin() (err error) {
 	if s.booking != nil {
 		deps.Unsettled = s.booking.Unsettled
 		deps.Decide = s.decide
+		deps.Orphans, deps.TickOff = s.people.Orphans, s.people.TickOff
 		deps.Writes = n.store.Ping
 	}
 	s.admin, err = admin.New(s.file.Admin, deps)

@@ -115,19 +115,27 @@ func (s *Server) decide(c *fiber.Ctx) error {
 	return send(c, map[string]any{"id": id, "booked": *in.Booked})
 }
 
-func readDecision(c *fiber.Ctx) (decision, error) {
-	var in decision
+// readPosted reads one JSON value that has nothing in it but what in has.
+func readPosted(c *fiber.Ctx, in any) error {
 	kind, _, _ := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	if kind != fiber.MIMEApplicationJSON {
-		return in, fiber.ErrUnsupportedMediaType
+		return fiber.ErrUnsupportedMediaType
 	}
 	dec := json.NewDecoder(bytes.NewReader(c.Body()))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return in, fiber.ErrBadRequest
+	if err := dec.Decode(in); err != nil {
+		return fiber.ErrBadRequest
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return in, fiber.ErrBadRequest
+		return fiber.ErrBadRequest
+	}
+	return nil
+}
+
+func readDecision(c *fiber.Ctx) (decision, error) {
+	var in decision
+	if err := readPosted(c, &in); err != nil {
+		return in, err
 	}
 	in.By, in.Reason = strings.TrimSpace(in.By), strings.TrimSpace(in.Reason)
 	switch {

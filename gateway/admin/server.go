@@ -42,6 +42,11 @@ type Deps struct {
 	// Decide ends what reading the EHR cannot: a person has looked. Errors:
 	// unknown-id, not-acceptable where nothing is to be decided.
 	Decide func(ctx context.Context, id string, d scheduling.Decision) error
+	// Orphans gives the Patients that were made at sources and are left without an
+	// appointment; nil: nobody is registered through this process.
+	Orphans func(context.Context) ([]scheduling.Orphan, error)
+	// TickOff says that a person has seen to one. Errors: unknown-id.
+	TickOff func(ctx context.Context, id, by, reason string) error
 	// Writes tells why holds and bookings would be refused; nil: they are not
 	// served at all.
 	Writes func(context.Context) error
@@ -100,8 +105,10 @@ func (s *Server) routes() {
 		s.app.Get("/api/in-doubt/:id", s.readDoubt)
 		s.app.Post("/api/in-doubt/:id", s.decide)
 	}
-	// Expired holds are released by the desk's own sweep: none is left behind.
-	s.app.Get("/api/orphans", func(c *fiber.Ctx) error { return send(c, []string{}) })
+	s.app.Get("/api/orphans", s.listOrphans)
+	if s.deps.Orphans != nil && s.deps.TickOff != nil {
+		s.app.Post("/api/orphans/:id", s.tickOff)
+	}
 }
 
 // App is the Fiber app, for tests.
