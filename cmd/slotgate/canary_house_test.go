@@ -25,11 +25,12 @@ import (
 // looked through for the canary.
 type aviary struct {
 	*house
-	kill *killWorld // for gateways that die; shares the house's configuration
-	dir  string     // where Redis keeps its files
-	mu   sync.Mutex
-	told map[string]*strings.Builder
-	seen map[int]bool // statuses that were answered
+	redis *embedded.Server
+	kill  *killWorld // for gateways that die; shares the house's configuration
+	dir   string     // where Redis keeps its files
+	mu    sync.Mutex
+	told  map[string]*strings.Builder
+	seen  map[int]bool // statuses that were answered
 }
 
 // The EHRs of the aviary; the last cannot hold.
@@ -62,8 +63,9 @@ func newAviary(t *testing.T) *aviary {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
+	a.redis = server
 	a.house = &house{
-		redis: server, sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
+		sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
 		client: &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: time.Minute},
 	}
 	t.Cleanup(a.client.CloseIdleConnections)
@@ -94,7 +96,7 @@ func (a *aviary) text(t *testing.T) string {
 	fmt.Fprintf(&b, `
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-redis: {url: %q}
+redis: {url: %q, put_back: 1s}
 vault: {keys: [{id: k, key: %q}]}
 anonymous: [find]
 callers:

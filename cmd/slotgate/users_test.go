@@ -59,7 +59,7 @@ func (l *tellAll) String() string {
 func usersHouse(t *testing.T) (*house, *tellAll) {
 	t.Helper()
 	h := &house{
-		redis: redistest.Start(t), sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
+		sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
 		client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute},
 	}
 	t.Cleanup(h.client.CloseIdleConnections)
@@ -69,7 +69,7 @@ func usersHouse(t *testing.T) (*house, *tellAll) {
 			o.Booking.CallTimeout, o.Booking.Settle = config.Duration(time.Second), config.Duration(4*time.Second)
 		}
 	}
-	h.file = h.config(t, []clinic{
+	h.file = h.config(t, redistest.Start(t).URL(), []clinic{
 		{"napa", ehrsim.Options{
 			Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3, Zone: "America/Los_Angeles", Practitioners: 2, Days: 6, RequireBearer: ownNapa,
 			Users: []ehrsim.User{
@@ -463,13 +463,13 @@ func TestLaw10AUserTokenIsKeptNowhere(t *testing.T) {
 			said.WriteString(a.raw + fmt.Sprint(a.header))
 		}
 	}
-	all := log.String() + said.String() + h.metricsText(t) + redisText(t, h.redis.URL())
+	all := log.String() + said.String() + h.metricsText(t) + redisText(t, h.file.Redis.URL)
 	for _, secret := range []string{"user-token-of", url.QueryEscape("user-token-of"), ownNapa} {
 		if at := strings.Index(all, secret); at >= 0 {
 			t.Fatalf("%s is there: %.200s", secret, all[max(0, at-100):])
 		}
 	}
-	if inRedis := redisText(t, h.redis.URL()); strings.Contains(inRedis, "pat-1") || strings.Contains(inRedis, "Winters") {
+	if inRedis := redisText(t, h.file.Redis.URL); strings.Contains(inRedis, "pat-1") || strings.Contains(inRedis, "Winters") {
 		t.Fatal("a patient is in Redis in clear")
 	}
 	if !strings.Contains(log.String(), "requestId") {
