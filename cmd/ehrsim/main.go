@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -61,6 +62,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	var opts ehrsim.Options
 	if err == nil {
+		err = f.check()
+	}
+	if err == nil {
 		opts, err = f.options(time.Now())
 	}
 	if err == nil {
@@ -99,6 +103,27 @@ func example(d ehrsim.Dialect) string {
 		return "/Slot?status=free&_include=Slot:schedule&_count=5"
 	}
 	return "/Appointment/$find?_count=5"
+}
+
+// check refuses what no server can listen on, and numbers of which the options
+// would make their default.
+func (f flags) check() error {
+	_, port, err := net.SplitHostPort(f.Listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		return fmt.Errorf("--listen %q: write host:port, such as 127.0.0.1:8090", f.Listen)
+	}
+	for name, wrong := range map[string]bool{
+		"practitioners": f.Practitioners < 1, "days": f.Days < 1, "page-size": f.PageSize < 1,
+		"time-scale": !(f.TimeScale > 0), "hold-for": f.HoldFor <= 0,
+	} {
+		if wrong {
+			return fmt.Errorf("--%s must be more than 0; leave it away for the default", name)
+		}
+	}
+	return nil
 }
 
 func (f flags) options(now time.Time) (ehrsim.Options, error) {
