@@ -58,8 +58,12 @@ func DefaultOptions() Options {
 
 // Validate checks the addresses. Every error begins with the key.
 func (o Options) Validate() error {
-	if _, port, err := net.SplitHostPort(o.Listen); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(o.Listen)
+	if err != nil || port == "" {
 		return errors.New("listen: must be host:port, such as 127.0.0.1:8080")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("listen: there is no port %s; write one of 1 to 65535, or 0 for any free one", port)
 	}
 	if o.PublicURL == "" {
 		return nil

@@ -13,8 +13,8 @@ import (
 var (
 	errCronText     = errors.New("is no cron specification; write for example \"@every 1m\" or \"0 */5 * * * *\"")
 	errCronZone     = errors.New("names a time zone; the clock of the prefetch is UTC, leave TZ= away")
-	errCronNever    = errors.New("never fires")
-	errCronFrequent = errors.New("fires more often than once a second, or not at whole seconds")
+	errCronNever    = errors.New("never fires: no month has that day; write for example \"@every 1m\", or leave it away")
+	errCronFrequent = errors.New("fires more often than once a second, or not at whole seconds; write for example \"@every 30s\"")
 )
 
 // maxCron is longer than any specification that somebody meant.

@@ -28,6 +28,8 @@ type file struct {
 
 	// trial: the demo, where nothing outlives the process and nothing is secret.
 	trial bool
+	// alone: a process of another kind is needed beside this one.
+	alone bool
 }
 
 // newFile is a configuration with every default and no source.
@@ -47,6 +49,9 @@ func newFile() *file {
 func (f *file) Validate() error {
 	if len(f.Sources) == 0 {
 		return config.At("sources", "is missing or empty; name at least one EHR")
+	}
+	if f.Redis.Embedded && f.alone {
+		return config.At("redis.embedded", "is for slotgate serve: a gateway or a prefetch worker alone needs a Redis that others reach; write redis.url")
 	}
 	seen := map[scheduling.SourceID]bool{}
 	for i, source := range f.Sources {
@@ -73,7 +78,12 @@ func (f *file) Validate() error {
 
 // loadFile reads and checks the file at path. Its error leads to exit code 2.
 func loadFile(path string) (*file, error) {
-	f := &file{}
+	return loadFileFor(path, role{gateway: true, prefetch: true})
+}
+
+// loadFileFor is loadFile for a process that runs so much of Slotgate.
+func loadFileFor(path string, r role) (*file, error) {
+	f := &file{alone: r != role{gateway: true, prefetch: true}}
 	if err := config.Load(path, f); err != nil {
 		return nil, &wrongConfig{err}
 	}

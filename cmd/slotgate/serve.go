@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,19 +35,9 @@ func (c prefetchCommand) Run(ctx context.Context, con console) error {
 	return c.run(ctx, con, role{prefetch: true})
 }
 
-// errAlone: two processes with a Redis each would not see each other.
-var errAlone = errors.New("redis.embedded: a gateway or a prefetch worker alone needs a Redis that others reach; write redis.url, or use slotgate serve")
-
 // load reads the file, as each start and each SIGHUP does.
 func (c configFlag) load(r role) (*file, error) {
-	f, err := loadFile(c.Config)
-	if err != nil {
-		return nil, err
-	}
-	if f.Redis.Embedded && !(r.gateway && r.prefetch) {
-		return nil, &wrongConfig{fmt.Errorf("%s: %w", c.Config, errAlone)}
-	}
-	return f, nil
+	return loadFileFor(c.Config, r)
 }
 
 func (c configFlag) run(ctx context.Context, con console, r role) error {

@@ -188,7 +188,8 @@ func TestExitCodes(t *testing.T) {
 		{"no config", []string{"serve"}, exitUsage, "--config"},
 		{"a config that is not there", []string{"serve", "--config", "/no/such/file"}, exitUsage, "/no/such/file"},
 		{"a bad config", []string{"gateway", "--config", bad}, exitUsage, "bad.yaml:1: "},
-		{"an embedded Redis for a gateway alone", []string{"gateway", "--config", alone}, exitUsage, "slotgate serve"},
+		{"an embedded Redis for a gateway alone", []string{"gateway", "--config", alone}, exitUsage, alone + ":3: redis.embedded: is for slotgate serve"},
+		{"an embedded Redis for a worker alone", []string{"prefetch", "--config", alone}, exitUsage, alone + ":3: redis.embedded: is for slotgate serve"},
 		{"check of a good source", []string{"check", "--config", good}, exitOK, "works"},
 		{"check of a source that is down", []string{"check", "--config", down}, exitFailed, "does not"},
 		{"check of no source", []string{"check", "--config", good, "--source", "nobody"}, exitUsage, "nobody"},
@@ -196,6 +197,8 @@ func TestExitCodes(t *testing.T) {
 		{"find at no URL", []string{"find", "--at", "here"}, exitUsage, "--at"},
 		{"find with a key file that is not there", []string{"find", "--at", "http://127.0.0.1:1", "--token-file", "/no"}, exitUsage, "/no"},
 		{"demo on a port that cannot be", []string{"demo", "--listen", "nowhere"}, exitUsage, "listen"},
+		{"demo on a port that there is not", []string{"demo", "--listen", "127.0.0.1:99999"}, exitUsage, "no port 99999"},
+		{"demo with an admin port that there is not", []string{"demo", "--admin", "127.0.0.1:-1"}, exitUsage, "no port -1"},
 		{"demo with an open admin listener", []string{"demo", "--admin", "0.0.0.0:0"}, exitUsage, "admin"},
 		{"demo of an empty folder", []string{"demo", "--load", t.TempDir()}, exitUsage, "source.yaml"},
 	} {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -37,6 +38,9 @@ func (o Options) Validate() error {
 	host, port, err := net.SplitHostPort(o.Listen)
 	if err != nil || port == "" {
 		return errors.New("admin: must be host:port, such as 127.0.0.1:9090")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("admin: there is no port %s; write one of 1 to 65535, or 0 for any free one", port)
 	}
 	if !isLoopback(host) && o.Token.IsZero() {
 		return errors.New("admin: other than on the loopback address it needs admin_token_file")
