@@ -122,6 +122,9 @@ func (s *source) fetch(ctx context.Context, scope scheduling.Scope) (answer, err
 	}
 	s.answered()
 	tidy(&got, scope)
+	if !got.AsOf.IsZero() && got.AsOf.Before(at) {
+		at = got.AsOf // what is not new is not told as new (law 7)
+	}
 	return answer{got, number, at}, s.learn(ctx, got.Found)
 }
 

@@ -74,6 +74,9 @@ type Fetched struct {
 	Doubtful []string
 	// Nameless counts slots that cannot be used and that nobody can name.
 	Nameless int
+	// AsOf is when the source was asked, where that was before this fetch: a file
+	// that its publisher lets us keep for a while. Zero: just now.
+	AsOf time.Time
 }
 
 // Slots is the number of open slots in the answer.

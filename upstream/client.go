@@ -92,7 +92,7 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 	c.budget = newBudget(c.source.ID, c.opts.Limits, deps.Now)
 	c.wire = &wire{
 		client: newHTTPClient(c.base, transport), writer: newWriter(transport), base: c.base,
-		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody,
+		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody, others: c.opts.Quirks.origins(),
 	}
 	c.send = newStack(&stack{
 		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
@@ -137,11 +137,13 @@ func (c *Client) Budget() map[string]any { return c.budget.state() }
 // Now is the client's clock.
 func (c *Client) Now() time.Time { return c.now() }
 
-// Way is how slots are asked for just now: slots, prefetch or find. An argonaut
+// Way is how slots are asked for just now: slots, files, prefetch or find. An argonaut
 // source without $prefetch is found out by the first Fetch.
 func (c *Client) Way() string {
 	a, ok := c.dialect.(*argonaut)
 	switch {
+	case c.opts.Dialect == Links:
+		return "files"
 	case !ok:
 		return "slots"
 	case c.opts.Quirks.NoPrefetch || a.asksFind(c.now()):

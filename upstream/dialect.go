@@ -20,12 +20,22 @@ type dialect interface {
 	fetch(ctx context.Context, c *Client, scope scheduling.Scope) (h *harvest, cut string, err error)
 }
 
+// publisher is a dialect that reads the directory in a way of its own, and has
+// nothing that could be read one by one.
+type publisher interface {
+	directory(ctx context.Context, c *Client) (listing, error)
+}
+
 // newDialect finds a dialect by its name; Options.Validate knows the same names.
 func newDialect(name string) dialect {
-	if name == Argonaut {
+	switch name {
+	case Argonaut:
 		return &argonaut{}
+	case Links:
+		return newLinks()
+	default:
+		return slotSearch{}
 	}
-	return slotSearch{}
 }
 
 // period is a stretch of a scope that is asked for at once.

@@ -43,6 +43,9 @@ func (c *Client) Directory(ctx context.Context) (scheduling.Directory, schedulin
 }
 
 func (c *Client) readDirectory(ctx context.Context) (scheduling.Directory, scheduling.Tally, error) {
+	if p, ok := c.dialect.(publisher); ok {
+		return c.published(ctx, p)
+	}
 	lists := make([]listing, len(directoryKinds))
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(c.opts.Limits.Concurrency)
@@ -72,6 +75,23 @@ func (c *Client) readDirectory(ctx context.Context) (scheduling.Directory, sched
 	dir := c.known.replace(found, unlisted)
 	c.loaded.Store(true)
 	return dir, tally, nil
+}
+
+// published takes the directory that a publisher put into files, whole.
+func (c *Client) published(ctx context.Context, p publisher) (scheduling.Directory, scheduling.Tally, error) {
+	list, err := p.directory(ctx, c)
+	if err != nil {
+		return scheduling.Directory{}, nil, err
+	}
+	c.mapDirectory(list.found, list.tally)
+	c.metrics.unusable(list.tally)
+	var unread []scheduling.Kind
+	if !list.whole {
+		unread = directoryKinds
+	}
+	dir := c.known.replace(list.found, unread)
+	c.loaded.Store(true)
+	return dir, list.tally, nil
 }
 
 func (c *Client) mapDirectory(found scheduling.Directory, tally scheduling.Tally) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"slotgate/fhir"
 	"slotgate/fhir/model"
@@ -42,8 +43,9 @@ type harvest struct {
 	seen    map[string]bool // directory records read already
 	tally   scheduling.Tally
 
-	doubtful []string // slots that could not be read
-	nameless int      // those without an id
+	doubtful []string  // slots that could not be read
+	nameless int       // those without an id
+	asOf     time.Time // when the source was asked; zero: just now
 }
 
 const kindAppointment scheduling.Kind = "Appointment"

@@ -70,6 +70,9 @@ func (o *oneByOne) want(ctx context.Context, dir scheduling.Directory, kind sche
 // when no more may be asked for.
 func (o *oneByOne) read(ctx context.Context, kind scheduling.Kind, id string) (bool, error) {
 	c := o.client
+	if _, files := c.dialect.(publisher); files {
+		return false, nil // what is in no file is nowhere
+	}
 	switch {
 	case !readable(kind) || c.known.isAbsent(kind, id, c.now()) || o.misses >= maxMisses:
 		return false, nil

@@ -17,6 +17,7 @@ import (
 const (
 	Argonaut = "argonaut" // Slot/$prefetch and Appointment/$find (Argonaut Scheduling 1.0)
 	Slots    = "slots"    // plain FHIR: GET Slot, paged
+	Links    = "links"    // files that a publisher puts forward (SMART Scheduling Links)
 )
 
 // Options are one entry of `sources`.
@@ -27,7 +28,7 @@ type Options struct {
 	Name string `yaml:"name"`
 	// Base is the FHIR base URL. Only its origin is ever spoken to.
 	Base string `yaml:"base"`
-	// Dialect is how the source speaks scheduling: argonaut or slots.
+	// Dialect is how the source speaks scheduling: argonaut, slots or links.
 	Dialect string `yaml:"dialect"`
 	// FHIR is the release: stu3 or r4; default: r4.
 	FHIR scheduling.Release `yaml:"fhir"`
@@ -104,6 +105,11 @@ type Limits struct {
 
 // SetDefaults fills in what was not given.
 func (o *Options) SetDefaults() {
+	if o.Dialect == Links {
+		setDefault(&o.Quirks.Bookable, ref(false))
+		setDefault(&o.Register.Register, string(scheduling.RegisterNone))
+		setDefault(&o.Insurance.Coverage, string(scheduling.CoverNone))
+	}
 	o.Auth.SetDefaults()
 	o.Prefetch.SetDefaults()
 	o.Booking.SetDefaults()
@@ -190,12 +196,14 @@ func (o *Options) checkDialect() error {
 	switch o.Dialect {
 	case Argonaut, Slots:
 		return nil
-	case "links", "ihe", "epic":
-		return fmt.Errorf("dialect: dialect %q is not supported by this version; use argonaut or slots", o.Dialect)
+	case Links:
+		return o.checkLinks()
+	case "ihe", "epic":
+		return fmt.Errorf("dialect: dialect %q is not supported by this version; use argonaut, slots or links", o.Dialect)
 	case "":
-		return errors.New("dialect: is missing; write argonaut or slots")
+		return errors.New("dialect: is missing; write argonaut, slots or links")
 	default:
-		return fmt.Errorf("dialect: unknown dialect %q; write argonaut or slots", o.Dialect)
+		return fmt.Errorf("dialect: unknown dialect %q; write argonaut, slots or links", o.Dialect)
 	}
 }
 

@@ -74,10 +74,9 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 func TestWrongOptionsAreRefusedWithTheLineAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"dialect: epic":                                          `a.yaml:4: sources[0].dialect: dialect "epic" is not supported by this version; use argonaut or slots`,
-		"dialect: links":                                         `dialect "links" is not supported by this version; use argonaut or slots`,
-		"dialect: ihe":                                           `dialect "ihe" is not supported by this version; use argonaut or slots`,
-		"dialect: hl7":                                           `unknown dialect "hl7"; write argonaut or slots`,
+		"dialect: epic":                                          `a.yaml:4: sources[0].dialect: dialect "epic" is not supported by this version; use argonaut, slots or links`,
+		"dialect: ihe":                                           `dialect "ihe" is not supported by this version; use argonaut, slots or links`,
+		"dialect: hl7":                                           `unknown dialect "hl7"; write argonaut, slots or links`,
 		"base: ftp://ehr.example.org":                            "a.yaml:3: sources[0].base: is not an http or https URL",
 		"base: https://u:p@ehr.example.org":                      "put credentials into auth",
 		"base: https://ehr.example.org?x=1":                      "write the FHIR base URL alone",

@@ -55,6 +55,8 @@ type Quirks struct {
 	Params map[string]string `yaml:"params"`
 	// Writes bend how the source is held, booked and cancelled at.
 	Writes `yaml:",inline"`
+	// Files bend how published files are read (dialect links).
+	Files `yaml:",inline"`
 	// Accept is the format asked for: json or xml; default: json. Both are read.
 	Accept string `yaml:"accept"`
 }
@@ -69,6 +71,7 @@ func (q *Quirks) SetDefaults() {
 		q.Include = []string{"Slot:schedule"}
 	}
 	q.Writes.SetDefaults()
+	q.Files.SetDefaults()
 	if q.StatusSearch == nil {
 		q.StatusSearch = new(bool)
 		*q.StatusSearch = true
@@ -86,6 +89,7 @@ func (q *Quirks) Validate() error {
 		need("max_days", q.MaxDays >= 0, "is %d; write 0 or more", q.MaxDays),
 		need("offset_paging", oneOf(q.OffsetPaging, "auto", "always", "never"), "is %q; write auto, always or never", q.OffsetPaging),
 		q.Writes.Validate(),
+		q.Files.Validate(),
 		need("accept", oneOf(q.Accept, "json", "xml"), "is %q; write json or xml", q.Accept),
 	}
 	for _, value := range q.Include {

@@ -51,6 +51,9 @@ func (s *stack) judged(next sender) sender {
 		if err != nil {
 			return nil, err // timed knows whose the fault is
 		}
+		if a.status == http.StatusNotModified && c.conditional {
+			return a, nil
+		}
 		if err = judgeStatus(s.source, a, s.now()); err != nil {
 			return a, judgeUser(ctx, s.source, err)
 		}

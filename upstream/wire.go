@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type call struct {
 	kind   string // Content-Type of body
 	fresh  bool   // the answer must not come from a cache on the way
 	header http.Header
+	// conditional: it says what we have already, and 304 is an answer.
+	conditional bool
 	// limit is the longest time for one try; 0: limits.timeout.
 	limit time.Duration
 	// write: it changes something. It is sent once, and what became of it is
@@ -54,6 +57,7 @@ type wire struct {
 	client *http.Client
 	writer *http.Client // follows no redirect: a write is sent once
 	base   *url.URL
+	others []*url.URL // origins that files may be read from, without a token
 	accept string
 	agent  string
 	max    int64
@@ -114,7 +118,7 @@ func port(u *url.URL) string {
 // send is the sender itself. Its errors are those of net/http, without the
 // address, or one of those above.
 func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
-	if !sameOrigin(w.base, c.url) {
+	if !w.mayAsk(c) {
 		return nil, errOtherOrigin
 	}
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), bytes.NewReader(c.body))
@@ -145,6 +149,16 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
+// mayAsk keeps to the source's own origin, but for files of the publishers that
+// the configuration names.
+func (w *wire) mayAsk(c *call) bool {
+	if sameOrigin(w.base, c.url) {
+		return true
+	}
+	return !c.write && c.method == http.MethodGet &&
+		slices.ContainsFunc(w.others, func(origin *url.URL) bool { return sameOrigin(origin, c.url) })
+}
+
 func (w *wire) headers(req *http.Request, c *call) {
 	req.Header.Set("Accept", w.accept)
 	req.Header.Set("User-Agent", w.agent)
@@ -157,7 +171,7 @@ func (w *wire) headers(req *http.Request, c *call) {
 	if c.kind != "" {
 		req.Header.Set("Content-Type", c.kind)
 	}
-	if c.bearer != "" {
+	if c.bearer != "" && sameOrigin(w.base, c.url) {
 		req.Header.Set("Authorization", "Bearer "+c.bearer)
 	}
 }

@@ -194,6 +194,9 @@ func (t *traits) patches(word string) bool {
 func (c *Client) Can() scheduling.Abilities {
 	t, b := c.learnt(), &c.opts.Booking
 	identifier, patient := c.searchWays(t)
+	if c.opts.Dialect == Links {
+		return scheduling.Abilities{Source: c.source.ID, Readonly: c.opts.Readonly}
+	}
 	return scheduling.Abilities{
 		Source:       c.source.ID,
 		Bookable:     *c.opts.Quirks.Bookable,

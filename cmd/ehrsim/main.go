@@ -21,7 +21,7 @@ import (
 type flags struct {
 	Listen         string        `default:"127.0.0.1:8090" help:"Address to listen on; port 0 takes any free one."`
 	Name           string        `help:"Name of the health system."`
-	Dialect        string        `enum:"argonaut,slots" default:"argonaut" help:"Scheduling dialect: argonaut or slots."`
+	Dialect        string        `enum:"argonaut,slots,links" default:"argonaut" help:"Scheduling dialect: argonaut, slots or links (files of a publisher)."`
 	FHIR           string        `name:"fhir" enum:"stu3,r4" default:"r4" help:"FHIR version: stu3 or r4."`
 	Zone           string        `help:"IANA zone of all places, and of times without one."`
 	Load           string        `type:"existingdir" help:"Serve the FHIR bundles (XML, JSON) of this folder."`
@@ -99,7 +99,10 @@ func serve(ctx context.Context, listen string, opts ehrsim.Options, out io.Write
 }
 
 func example(d ehrsim.Dialect) string {
-	if d == ehrsim.Slots {
+	switch d {
+	case ehrsim.Links:
+		return "/$bulk-publish"
+	case ehrsim.Slots:
 		return "/Slot?status=free&_include=Slot:schedule&_count=5"
 	}
 	return "/Appointment/$find?_count=5"

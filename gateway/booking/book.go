@@ -117,7 +117,7 @@ func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e sched
 }
 
 func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f found, ehr EHR, can scheduling.Abilities) (View, bool, error) {
-	if err := writable(can); err != nil {
+	if err := takes(can, f.offer); err != nil {
 		return View{}, false, err
 	}
 	if can.Patients > 0 && len(req.Patients) > can.Patients {

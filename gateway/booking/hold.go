@@ -35,7 +35,7 @@ func (d *Desk) tryHold(ctx context.Context, c Caller, req HoldRequest) (v View, 
 	if err != nil {
 		return View{}, false, err
 	}
-	if err := writable(can); err != nil {
+	if err := takes(can, f.offer); err != nil {
 		return View{}, false, err
 	}
 	mine := f.entry.Principal == c.Principal

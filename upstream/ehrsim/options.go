@@ -14,6 +14,7 @@ type Dialect string
 const (
 	Argonaut Dialect = "argonaut" // Slot/$prefetch and Appointment/$find
 	Slots    Dialect = "slots"    // paged GET Slot, as a plain FHIR server
+	Links    Dialect = "links"    // files of a publisher (SMART Scheduling Links): $bulk-publish and NDJSON
 )
 
 // FHIR is a FHIR version.
@@ -103,6 +104,9 @@ type Options struct {
 
 	Users []User // who has a token from the beginning
 
+	LinksMaxAge time.Duration // links: for how long the manifest and the files are good, as Cache-Control says; 0: it does not say
+	SloppyLinks bool          // links: what real publishers do, against the specification
+
 	KeepBodies bool // the history keeps bodies
 
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
@@ -159,7 +163,8 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf("ehrsim: "+format, args...))
 		}
 	}
-	refuse(o.Dialect != Argonaut && o.Dialect != Slots, "dialect %q: want argonaut or slots", o.Dialect)
+	refuse(o.Dialect != Argonaut && o.Dialect != Slots && o.Dialect != Links, "dialect %q: want argonaut, slots or links", o.Dialect)
+	refuse(o.Dialect == Links && o.FHIR != R4, "dialect links is r4")
 	refuse(o.FHIR != STU3 && o.FHIR != R4, "fhir %q: want stu3 or r4", o.FHIR)
 	refuse(o.Paging != TokenPaging && o.Paging != OffsetPaging, "paging %q: want token or offset", o.Paging)
 	refuse(o.Practitioners < 1 || o.Practitioners > 100_000, "practitioners %d: want 1 to 100000", o.Practitioners)

@@ -168,7 +168,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	done := s.log.begin(r, rq, s.clock.now())
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() { done(sw.status) }()
-	if s.spoilBefore(sw, rq) || s.discovery(sw, rq) {
+	if s.spoilBefore(sw, rq) || s.discovery(sw, rq) || s.published(sw, rq) {
 		return
 	}
 	a, err := s.answer(rq)
