@@ -53,12 +53,13 @@ func withPatients(t *testing.T, bend func(*Options, *Deps)) (*world, string) {
 	return start(t, func(o *Options, d *Deps) {
 		r, err := booking.NewRegistrar(booking.RegistrarDeps{
 			People: people, Named: nowhere{}, Keys: store.Keys(v), Clock: clockFunc(d.Now), Log: d.Logger,
-			At: func(scheduling.SourceID) (booking.Registry, bool) { return nil, false },
+			At:        func(scheduling.SourceID) (booking.Registry, bool) { return nil, false },
+			Coverages: people,
 		}, booking.DefaultRegisterOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.Patients, d.PrincipalKey = r, []byte("the key of all principals")
+		d.Patients, d.Coverages, d.PrincipalKey = r, r, []byte("the key of all principals")
 		if bend != nil {
 			bend(o, d)
 		}

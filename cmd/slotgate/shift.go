@@ -120,7 +120,7 @@ func (s *shift) makeGateway() error {
 		Logger: n.log, Registerer: s.metrics, Version: version, Now: time.Now,
 	}
 	if s.booking != nil {
-		deps.Desk, deps.Patients, deps.PrincipalKey = s.booking, s.people, n.keeper.secret
+		deps.Desk, deps.Patients, deps.Coverages, deps.PrincipalKey = s.booking, s.people, s.people, n.keeper.secret
 		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
 	}
