@@ -55,7 +55,7 @@ func ReadLines(rel scheduling.Release, data []byte) *Page {
 			continue
 		}
 		page.Broken.Add(scheduling.BadResource, 1)
-		if !jsontext.Value(line).IsValid() || typeOf(line) != "Slot" {
+		if line[0] != '{' || !jsontext.Value(line).IsValid() || typeOf(line) != "Slot" {
 			continue
 		}
 		if id := idIn(line); id != "" {
