@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"slotgate/cache"
 	"slotgate/cache/embedded"
 	"slotgate/cache/vault"
@@ -23,6 +25,8 @@ func TestTheBooksKeepTheContractOfStores(t *testing.T) {
 				c.Run(t, bookingtest.Fixture{
 					Books: b, Holds: s.Holds(), Keys: s.Keys(v), Leases: b, Source: source,
 					Advance: func(d time.Duration) { pass(server, d) },
+					Lose:    func() { must(t, forgetSource(t, cache.ClientOf(s), fmt.Sprint("case", i))) },
+					Recover: func() { putBack(t, b) },
 				})
 			})
 		}
@@ -35,4 +39,14 @@ func pass(server *embedded.Server, d time.Duration) {
 		d += 600 * time.Millisecond
 	}
 	time.Sleep(d)
+}
+
+// forgetSource removes all keys of the source under a prefix.
+func forgetSource(t *testing.T, c redis.UniversalClient, prefix string) error {
+	t.Helper()
+	keys, err := c.Keys(t.Context(), prefix+":{s:"+string(source)+"}:*").Result()
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return c.Del(t.Context(), keys...).Err()
 }

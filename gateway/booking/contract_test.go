@@ -14,7 +14,10 @@ func TestTheTwinKeepsTheContractOfStores(t *testing.T) {
 			t.Parallel()
 			clock := bookingtest.NewClock(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))
 			store := bookingtest.NewStore(clock)
-			c.Run(t, bookingtest.Fixture{Books: store, Holds: store, Keys: store, Leases: store, Source: "napa", Advance: clock.Advance})
+			c.Run(t, bookingtest.Fixture{
+				Books: store, Holds: store, Keys: store, Leases: store, Source: "napa", Advance: clock.Advance,
+				Lose: func() { store.Lose("napa") }, Recover: func() {},
+			})
 		})
 	}
 }

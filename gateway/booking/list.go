@@ -58,6 +58,9 @@ type sourceList struct {
 
 func (d *Desk) listSource(ctx context.Context, c Caller, source scheduling.SourceID, req ListRequest) sourceList {
 	entries, err := d.Books.ByPatient(ctx, source, c.Principal, req.Patient)
+	if rebuilt, ok := beingRebuilt(source, err); ok {
+		return sourceList{unreached: rebuilt}
+	}
 	if err != nil || len(entries) == 0 {
 		return sourceList{err: err}
 	}
@@ -73,6 +76,16 @@ func (d *Desk) listSource(ctx context.Context, c Caller, source scheduling.Sourc
 		}
 	}
 	return part
+}
+
+// beingRebuilt tells that our own books of this one source cannot be read now.
+func beingRebuilt(source scheduling.SourceID, err error) (*scheduling.Error, bool) {
+	if !is(err, scheduling.Shedding) || scheduling.AsError(err).Source != source {
+		return nil, false
+	}
+	e := *scheduling.AsError(err)
+	e.Message = "the books of this source are being rebuilt; its appointments are missing here"
+	return &e, true
 }
 
 // readsAtOnce bounds the reads of one source for one list.

@@ -1,6 +1,7 @@
 package booking_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,23 @@ func TestWhatCouldNotBeReachedIsTold(t *testing.T) {
 	if v := must(w.desk.Read(t.Context(), caller("ann"), id))(t); !v.Has(booking.NotReached) || v.Status != scheduling.ApptBooked {
 		t.Fatalf("read %s, %v", v.Status, v.Notices)
 	}
+}
+
+func TestBooksThatAreBeingRebuiltAreToldAsNotReached(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	must(w.desk.Book(t.Context(), caller("ann"), bookFor(w.offer(0), "p1")))(t)
+	w.store.Lose(napa)
+	list := must(w.desk.List(t.Context(), caller("ann"), booking.ListRequest{Patient: "p1"}))(t)
+	if len(list.Views) != 0 || len(list.Unreached) != 1 {
+		t.Fatalf("listed %d, unreached %v", len(list.Views), list.Unreached)
+	}
+	if e := list.Unreached[0]; e.Source != napa || e.Code != scheduling.Shedding || !strings.Contains(e.Message, "books of this source are being rebuilt") {
+		t.Errorf("unreached: %v", e)
+	}
+	w.store.Away(true)
+	_, err := w.desk.List(t.Context(), caller("ann"), booking.ListRequest{Patient: "p1"})
+	wantCode(t, err, scheduling.Shedding) // nothing at all is known
 }
 
 func TestWhatTheClinicChangedIsNoticed(t *testing.T) {

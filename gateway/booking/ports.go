@@ -28,13 +28,16 @@ type Offers interface {
 // twin in bookingtest; both run bookingtest.Contract.
 //
 // Every method fails with shedding (503) when the store is away. A store that
-// can lose its last second keeps what this process saved and is not settled, and
-// saves it again when it finds its data lost or older (highest version wins).
+// can lose its last second finds that out before it takes or tells anything, and
+// until every process has put back what it remembers: then Read, ByPatient and
+// Save (without Restore) are shed with the Source set, and nothing is Due. So are
+// Save, ByPatient and Read of what is absent while the books of the source are
+// Lost.
 type Books interface {
 	// Read gives the entry of an id; the source follows from the id's tag. A
 	// Private that cannot be unsealed is an internal error.
 	//
-	// Errors: unknown-id where there is none.
+	// Errors: unknown-id where there is none; shedding.
 	Read(ctx context.Context, id string) (scheduling.Entry, error)
 	// Save does one change, all of it or nothing, in one atomic step, and gives
 	// the entry with its new version. What it stored is found by Read, Due and
@@ -46,21 +49,25 @@ type Books interface {
 	// shedding where the store is away, its books of this source are lost
 	// (without Restore), or too few replicas have the intent. After shedding
 	// the change may have been stored: nobody may call the EHR, and the wake
-	// leads the settler to it.
+	// leads the settler to it. What became of a call (no Intent, a version) is
+	// tried again for a while before it is shed.
 	Save(ctx context.Context, change scheduling.EntryChange) (scheduling.Entry, error)
 	// Due gives at most limit entries whose wake has passed by the store's
 	// clock, the longest overdue first. They stay due until they are saved.
 	Due(ctx context.Context, source scheduling.SourceID, limit int) ([]scheduling.Entry, error)
 	// ByPatient gives the entries of a principal that name this patient (as
 	// asked or by its native id), of any state but free.
+	//
+	// Errors: shedding, with the Source where the others can be listed.
 	ByPatient(ctx context.Context, source scheduling.SourceID, principal, patient string) ([]scheduling.Entry, error)
 	// Unsettled gives every entry of the source in doubt or with Doubt, in
 	// order of id.
 	Unsettled(ctx context.Context, source scheduling.SourceID) ([]scheduling.Entry, error)
-	// Lost tells that the store lost the books of this source and nobody has
-	// rebuilt them yet: Save refuses all but Restore until Rebuilt.
+	// Lost tells that the store lost the books of this source, or more of them
+	// than anybody remembers, and nobody has rebuilt them yet.
 	Lost(ctx context.Context, source scheduling.SourceID) (bool, error)
-	// Rebuilt says that what the EHR knows of ours has been restored.
+	// Rebuilt says that what the EHR knows of ours has been restored. Changes are
+	// taken soon, once what processes remember has been put back too.
 	Rebuilt(ctx context.Context, source scheduling.SourceID) error
 }
 
@@ -84,6 +91,9 @@ type Keys interface {
 	//
 	// Errors: shedding.
 	Begin(ctx context.Context, principal, key, digest, offer string, lease time.Duration) (scheduling.KeyRecord, error)
+	// Renew prolongs the lease of a request that still runs; one that has its
+	// answer, or was abandoned, stays as it is.
+	Renew(ctx context.Context, principal, key, digest string, lease time.Duration) error
 	// Finish keeps the answer.
 	Finish(ctx context.Context, principal, key, digest string, answer []byte) error
 	// Abandon forgets the request: what was answered is not kept.
@@ -91,9 +101,6 @@ type Keys interface {
 }
 
 // Patients knows the people registered at the gateway.
-	// Renew prolongs the lease of a request that still runs; one that has its
-	// answer, or was abandoned, stays as it is.
-	Renew(ctx context.Context, principal, key, digest string, lease time.Duration) error
 type Patients interface {
 	// Known gives the source's id of a Patient of ours; known is false where the
 	// person is the principal's, and the source does not know them yet. It

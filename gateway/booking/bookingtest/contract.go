@@ -28,6 +28,9 @@ type Fixture struct {
 	Source scheduling.SourceID
 	// Advance lets so much time pass by the store's clock.
 	Advance func(time.Duration)
+	// Lose takes everything of the source from the store. Recover puts back what
+	// this process remembers, and returns once changes are taken again.
+	Lose, Recover func()
 }
 
 // Case is one obligation of a store.
@@ -51,16 +54,17 @@ func Contract() []Case {
 		{"a hold that has run out cannot be booked", unexpired},
 		{"entries are listed by patient and principal", byPatient},
 		{"what is in doubt is listed", unsettled},
+		{"lost books tell nothing but what was restored", lostBooks},
 		{"holds are counted for each principal", holdsCounted},
 		{"a hold that ran out is not counted", holdsExpire},
 		{"a key runs once and keeps its answer", keys},
 		{"an abandoned key can be used again", keysAbandoned},
 		{"a key whose runner died is fresh again", keysLease},
+		{"a key whose runner lives is kept", keysRenewed},
 		{"one at a time settles a source", leases},
 	}
 }
 
-		{"a key whose runner lives is kept", keysRenewed},
 // Sample is an entry of an offer of these slots, which last half an hour each.
 func Sample(source scheduling.SourceID, principal string, slots ...string) scheduling.Entry {
 	start := time.Date(2031, 5, 6, 7, 0, 0, 0, time.UTC)

@@ -117,6 +117,12 @@ func (s *Store) open() error {
 	return nil
 }
 
+func beingRebuilt(source scheduling.SourceID) error {
+	return &scheduling.Error{
+		Code: scheduling.Shedding, Who: scheduling.Gateway, Source: source, Message: "the books are being rebuilt", RetryAfter: time.Second,
+	}
+}
+
 // Read gives an entry.
 func (s *Store) Read(_ context.Context, id string) (scheduling.Entry, error) {
 	s.mu.Lock()
@@ -124,11 +130,15 @@ func (s *Store) Read(_ context.Context, id string) (scheduling.Entry, error) {
 	if err := s.open(); err != nil {
 		return scheduling.Entry{}, err
 	}
-	r, ok := s.entries[id]
-	if !ok {
-		return scheduling.Entry{}, scheduling.Refuse(scheduling.UnknownID, "id", "there is no such entry")
+	if r, ok := s.entries[id]; ok {
+		return r.entry.Clone(), nil
 	}
-	return r.entry.Clone(), nil
+	for source := range s.lost {
+		if strings.HasPrefix(id, scheduling.SourceTag(source)+"-") {
+			return scheduling.Entry{}, beingRebuilt(source)
+		}
+	}
+	return scheduling.Entry{}, scheduling.Refuse(scheduling.UnknownID, "id", "there is no such entry")
 }
 
 // Save does one change, or nothing.
@@ -162,7 +172,7 @@ func (s *Store) admits(c scheduling.EntryChange) error {
 		return err
 	}
 	if s.lost[c.Entry.Source] && !c.Restore {
-		return &scheduling.Error{Code: scheduling.Shedding, Who: scheduling.Gateway, Source: c.Entry.Source, Message: "the books are being rebuilt"}
+		return beingRebuilt(c.Entry.Source)
 	}
 	r, ok := s.entries[c.Entry.ID]
 	switch {
@@ -232,6 +242,15 @@ func (s *Store) NextWake() time.Time {
 
 // ByPatient gives a principal's entries that name a patient.
 func (s *Store) ByPatient(_ context.Context, source scheduling.SourceID, principal, patient string) ([]scheduling.Entry, error) {
+	s.mu.Lock()
+	isLost, err := s.lost[source], s.open()
+	s.mu.Unlock()
+	if err == nil && isLost {
+		err = beingRebuilt(source)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return s.pick(func(e scheduling.Entry) bool {
 		return e.Source == source && e.Principal == principal && e.State != scheduling.EntryFree &&
 			slices.ContainsFunc(e.Private.Patients, func(p scheduling.PatientRef) bool { return p.Asked == patient || p.Native == patient })
