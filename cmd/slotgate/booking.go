@@ -100,7 +100,7 @@ func (n *node) openKeeper(ctx context.Context, f *file) (*keeper, error) {
 // have been lost.
 func (k *keeper) begin(ctx context.Context, sources []scheduling.SourceID) error {
 	for _, id := range sources {
-		if err := k.books.Rebuilt(ctx, id); err != nil {
+		if err := k.books.Open(ctx, id); err != nil {
 			return err
 		}
 	}
