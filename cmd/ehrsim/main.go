@@ -31,6 +31,11 @@ type flags struct {
 	Seed           uint64        `default:"1" help:"Same seed, same practice."`
 	PageSize       int           `default:"50" help:"Entries on a page when the client gives no _count."`
 	Bearer         string        `help:"Bearer token that requests must carry."`
+	Login          string        `enum:"none,secret,smart" default:"none" help:"How clients get a token: none (they need none), secret, or smart (SMART Backend Services)."`
+	ClientID       string        `default:"slotgate" help:"The client that may log in."`
+	ClientSecret   string        `help:"Its secret (login secret)."`
+	ClientKeys     string        `placeholder:"URL" help:"Its public keys, a JWKS (login smart)."`
+	TokenLife      time.Duration `default:"5m" help:"How long a token lives."`
 	HoldFor        time.Duration `default:"5m" help:"How long a hold lasts, by the simulated clock (argonaut)."`
 	StrictSlots    bool          `help:"Appointments need a free slot, which then follows them (slots); else bookings are taken blindly."`
 	NoTransactions bool          `help:"No transactions (slots)."`
@@ -91,15 +96,18 @@ func serve(ctx context.Context, listen string, opts ehrsim.Options, out io.Write
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s\n  curl '%s'\n", base, base+example(opts.Dialect))
+	fmt.Fprintf(out, "%s\n  curl '%s'\n", base, base+example(opts))
 	<-ctx.Done()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return srv.Shutdown(ending)
 }
 
-func example(d ehrsim.Dialect) string {
-	switch d {
+func example(o ehrsim.Options) string {
+	if o.Login.Kind != "" {
+		return "/.well-known/smart-configuration"
+	}
+	switch o.Dialect {
 	case ehrsim.Links:
 		return "/$bulk-publish"
 	case ehrsim.Slots:
@@ -134,6 +142,11 @@ func (f flags) options(now time.Time) (ehrsim.Options, error) {
 		Name: f.Name, Dialect: ehrsim.Dialect(f.Dialect), FHIR: ehrsim.FHIR(f.FHIR), Zone: f.Zone, Seed: f.Seed,
 		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
 		HoldFor: f.HoldFor, StrictSlots: f.StrictSlots, NoTransactions: f.NoTransactions, Refusal: f.Refusal,
+	}
+	if f.Login != "none" {
+		o.Login = ehrsim.Login{
+			Kind: ehrsim.LoginKind(f.Login), ClientID: f.ClientID, Secret: f.ClientSecret, Keys: f.ClientKeys, Life: f.TokenLife,
+		}
 	}
 	if f.Faults != "" {
 		data, err := os.ReadFile(f.Faults)

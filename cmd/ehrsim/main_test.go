@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +75,34 @@ func TestTheServerPrintsItsBaseAndACurlLineThatWorksAndStopsWell(t *testing.T) {
 	}
 }
 
+func TestALoginIsAskedFor(t *testing.T) {
+	t.Parallel()
+	lines, stop := launch(t, "--practitioners", "1", "--days", "2", "--login", "secret", "--client-id", "me", "--client-secret", "s3cret", "--token-life", "90s")
+	if len(lines) != 2 || !strings.HasSuffix(strings.TrimSpace(lines[1]), "/.well-known/smart-configuration'") {
+		t.Fatalf("printed %q", lines)
+	}
+	if status, _ := get(t, lines[0]+"/Slot"); status != 401 {
+		t.Errorf("without a token: %d", status)
+	}
+	_, told := get(t, lines[0]+"/.well-known/smart-configuration")
+	endpoint, _ := told["token_endpoint"].(string)
+	res, err := http.PostForm(endpoint, url.Values{
+		"grant_type": {"client_credentials"}, "scope": {"system/*.read"}, "client_id": {"me"}, "client_secret": {"s3cret"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 || !strings.Contains(string(body), `"expires_in":90`) {
+		t.Errorf("%d %s %v", res.StatusCode, body, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if code := stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 func TestBundlesAndFaultsOfFilesAreServed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -132,6 +161,9 @@ func TestWrongUsageEndsWithTwoAndSaysWhy(t *testing.T) {
 		{"--faults", bad},
 		{"--refusal", "politely"},
 		{"--hold-for=-1m"},
+		{"--login", "password"},
+		{"--login", "secret"},
+		{"--login", "smart", "--token-life=-1s"},
 		{"--frobnicate"},
 	} {
 		var said strings.Builder

@@ -2,6 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -21,6 +26,9 @@ type clinics struct {
 
 // demoToken is what one of the EHRs asks for, so that a login is shown.
 const demoToken = "demo-ehr-token"
+
+// demoClient is our name at the EHR that takes a signed assertion.
+const demoClient = "demo-gateway"
 
 // cast is the demo's choice: both FHIR versions, both dialects, the ways in
 // which such servers differ, and five zones, one of them without summer time.
@@ -50,7 +58,10 @@ func (c demoCommand) cast() []struct {
 		{"summit", "America/Denver", ehrsim.Options{
 			Name: "Summit Clinics", Dialect: ehrsim.Slots, FHIR: ehrsim.R4,
 			Zone: "America/Denver", Practitioners: 12, RelativeNext: true, EmptyLastPage: true,
-		}, nil},
+			Login: ehrsim.Login{Kind: ehrsim.SmartLogin, ClientID: demoClient},
+		}, func(o *upstream.Options) {
+			o.Auth = token.Options{Kind: token.SmartBackend, ClientID: demoClient, Scopes: []string{"system/*.cruds"}}
+		}},
 		// Slow and moody: it lets its callers wait and fails one call in twenty,
 		// but what it says is true.
 		{"harbor", "America/New_York", ehrsim.Options{
@@ -71,19 +82,24 @@ func (c demoCommand) startClinics(ctx context.Context) (*clinics, error) {
 	all := &clinics{}
 	for i, part := range c.cast() {
 		part.sim.Seed = c.Seed + uint64(i)
-		base, err := all.start(ctx, part.sim)
-		if err != nil {
-			return all, err
-		}
 		o := upstream.Options{
-			ID: scheduling.SourceID(part.id), Name: part.sim.Name, Base: base,
+			ID: scheduling.SourceID(part.id), Name: part.sim.Name,
 			Dialect: string(part.sim.Dialect), FHIR: scheduling.Release(part.sim.FHIR),
 		}
+		var err error
 		if o.Timezone, err = config.LoadZone(part.zone); err != nil {
 			return all, err
 		}
 		if part.bend != nil {
 			part.bend(&o)
+		}
+		if o.Auth.Kind == token.SmartBackend {
+			if part.sim.Login.Keys, err = drawKey(&o.Auth); err != nil {
+				return all, err
+			}
+		}
+		if o.Base, err = all.start(ctx, part.sim); err != nil {
+			return all, err
 		}
 		if err := all.add(o); err != nil {
 			return all, err
@@ -93,6 +109,22 @@ func (c demoCommand) startClinics(ctx context.Context) (*clinics, error) {
 		return all, nil
 	}
 	return all, c.startLoaded(ctx, all)
+}
+
+// drawKey makes a key for a login, which ends with the process, and gives its
+// public half for the EHR to know.
+func drawKey(o *token.Options) (keys string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
+	o.Key = config.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	set, err := token.PublicKeys(*o)
+	return string(set), err
 }
 
 // startLoaded serves the bundles of a folder as the source of its source.yaml.

@@ -107,6 +107,7 @@ func tour(con console, n *node, sims *clinics) {
 	p("  curl -s -H 'Accept: application/fhir+xml' '%s/fhir/stu3/Appointment/$find?location-string=CA&_count=2'", at)
 	p("  curl -s '%s/fhir/r4/Practitioner?_count=5'", at)
 	p("  curl -s '%s/fhir/r4/metadata'", at)
+	p("  curl -s '%s/.well-known/jwks.json'", at)
 	p("  curl -s -H 'Authorization: Bearer demo' '%s/fhir/r4/Appointment?patient=pat-1'", at)
 	p("  curl -s '%s/api/sources'", n.admin.url())
 	p("  %s find --at %s -n 5", program(), at)

@@ -59,7 +59,7 @@ type node struct {
 	admin   *keptListener
 	keeper  *keeper // nil where no bookings are taken; noKeeper says why
 	secrets *secrets
-	logins  *vault.Vault // seals the tokens of sources; nil: they are not shared
+	logins  *vault.Vault                   // seals the tokens of sources; nil: they are not shared
 	serving atomic.Pointer[gateway.Server] // that of the current shift
 
 	noKeeper error
