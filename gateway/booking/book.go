@@ -18,6 +18,7 @@ func (d *Desk) Book(ctx context.Context, c Caller, req BookRequest) (View, error
 	}
 	digest := digestOf("book", req.ID, req.Slots, req.Patients, req.Comment, req.Replaces, string(req.Reschedule), req.Coverages)
 	return d.once(ctx, c, toBook, req.Key, req.ID, digest, func() (View, error) {
+		req.renewed = new(bool)
 		for range maxRaces {
 			v, again, err := d.tryBook(ctx, c, req)
 			if !again {

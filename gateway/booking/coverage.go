@@ -67,6 +67,9 @@ func (r *Registrar) Covering(source scheduling.SourceID) scheduling.Covering {
 // CoverageFor gives what is to go with a booking.
 func (r *Registrar) CoverageFor(ctx context.Context, principal string, source scheduling.SourceID, patients, named []string) ([]Covered, error) {
 	if r.Coverages == nil {
+		if len(named) > 0 {
+			return nil, scheduling.Refuse(scheduling.NotSupported, "coverage", "coverage is not taken here")
+		}
 		return nil, nil
 	}
 	kept, err := r.coverages(ctx, principal, patients, named)

@@ -18,6 +18,7 @@ type sending struct {
 	at        Insurer
 	how       scheduling.Covering
 	link      scheduling.CoverageLink
+	natives   map[string]string // the source's ids of whom it names, by ours
 }
 
 // SendCoverage has the source take a coverage, under a lock.
@@ -31,8 +32,7 @@ func (r *Registrar) SendCoverage(ctx context.Context, principal string, source s
 		return err
 	}
 	s := &sending{Registrar: r, principal: principal, source: source, coverage: c, at: at, how: how}
-	natives, err := s.natives(ctx)
-	if err != nil {
+	if err := s.identify(ctx); err != nil {
 		return err
 	}
 	length := how.CallTimeout + 3*how.ReadTimeout
@@ -43,24 +43,24 @@ func (r *Registrar) SendCoverage(ctx context.Context, principal string, source s
 	defer r.unlock(ctx, source, lock)
 	within, cancel := atMost(ctx, length)
 	defer cancel()
-	return s.run(within, natives)
+	return s.run(within)
 }
 
-// natives are the source's ids of everyone whom the coverage names. A subscriber
-// whom it does not know yet is registered there too: else it would be told of a
-// Patient that does not exist.
-func (s *sending) natives(ctx context.Context) (map[string]string, error) {
+// identify finds the source's ids of everyone whom the coverage names. A
+// subscriber whom it does not know yet is registered there too: else it would be
+// told of a Patient that does not exist.
+func (s *sending) identify(ctx context.Context) error {
 	ids, err := patientsIn(s.coverage)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	natives := make(map[string]string, len(ids))
+	s.natives = make(map[string]string, len(ids))
 	for _, id := range ids {
-		if natives[id], err = s.Native(ctx, s.principal, s.source, id); err != nil {
-			return nil, err
+		if s.natives[id], err = s.Native(ctx, s.principal, s.source, id); err != nil {
+			return err
 		}
 	}
-	return natives, nil
+	return nil
 }
 
 // name is what the lock is about: the coverage, as if it were a person.
@@ -68,7 +68,7 @@ func (s *sending) name() scheduling.Registration {
 	return scheduling.Registration{Identifiers: []scheduling.PersonIdentifier{{System: scheduling.CoverageIdentifierSystem, Value: s.principal + "/" + s.coverage.ID}}}
 }
 
-func (s *sending) run(ctx context.Context, natives map[string]string) error {
+func (s *sending) run(ctx context.Context) error {
 	links, err := s.Coverages.CoverageLinks(ctx, s.principal, s.coverage.ID)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *sending) run(ctx context.Context, natives map[string]string) error {
 			return err
 		}
 	}
-	err = s.put(ctx, natives)
+	err = s.put(ctx)
 	s.told(ctx, "taken", err)
 	return err
 }
@@ -120,8 +120,8 @@ func (s *sending) settle(ctx context.Context) (done bool, err error) {
 
 // put sends it: once, and a second time only where the first had no effect for
 // certain, or may be repeated.
-func (s *sending) put(ctx context.Context, natives map[string]string) error {
-	err := s.call(ctx, natives)
+func (s *sending) put(ctx context.Context) error {
+	err := s.call(ctx)
 	if !is(err, scheduling.InDoubt) {
 		return err
 	}
@@ -132,14 +132,14 @@ func (s *sending) put(ctx context.Context, natives map[string]string) error {
 	if done, err := s.settle(ctx); done || err != nil {
 		return err
 	}
-	if err = s.call(ctx, natives); is(err, scheduling.InDoubt) {
+	if err = s.call(ctx); is(err, scheduling.InDoubt) {
 		return s.unsettled()
 	}
 	return err
 }
 
 // call asks the source once. The intent is kept before it is sent.
-func (s *sending) call(ctx context.Context, natives map[string]string) error {
+func (s *sending) call(ctx context.Context) error {
 	before := s.link
 	if s.link.Identifier == "" {
 		s.link.Identifier = rand.Text()
@@ -150,7 +150,7 @@ func (s *sending) call(ctx context.Context, natives map[string]string) error {
 	}
 	s.reach("coverage.intent")
 	native, err := s.at.PutCoverage(ctx, scheduling.CoverageCall{
-		Coverage: s.coverage, Natives: natives, Identifier: s.link.Identifier, Native: s.link.Native, Conditional: s.how.Conditional,
+		Coverage: s.coverage, Natives: s.natives, Identifier: s.link.Identifier, Native: s.link.Native, Conditional: s.how.Conditional,
 	})
 	s.reach("coverage.answered")
 	if is(err, scheduling.SourceRefused, scheduling.SourceNonsense, scheduling.SourceSlow) && s.taken(ctx) {
@@ -200,7 +200,25 @@ func (s *sending) keep(ctx context.Context, native scheduling.NativeCoverage, ve
 	if s.link.Created.IsZero() {
 		s.link.Created = s.now()
 	}
-	return s.saveLink(ctx)
+	if err := s.saveLink(ctx); err != nil {
+		return err
+	}
+	return s.subscribed(ctx)
+}
+
+// subscribed: whoever else the coverage names is there for its sake, and needs no
+// appointment.
+func (s *sending) subscribed(ctx context.Context) error {
+	var others []string
+	for id, native := range s.natives {
+		if id != s.coverage.Patient {
+			others = append(others, native)
+		}
+	}
+	if s.OrphanStore == nil || len(others) == 0 {
+		return nil
+	}
+	return s.OrphanStore.DropOrphansOf(context.WithoutCancel(ctx), s.source, others)
 }
 
 func (s *sending) saveLink(ctx context.Context) error {

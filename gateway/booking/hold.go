@@ -51,6 +51,10 @@ func (d *Desk) tryHold(ctx context.Context, c Caller, req HoldRequest) (v View, 
 		}
 		return View{}, err == nil, err
 	case mine && state == scheduling.EntryHeld:
+		f.entry, err = d.asked(ctx, f.entry)
+		if err != nil {
+			return View{}, err == errOvertaken, orNil(err)
+		}
 		return d.renew(ctx, f.entry, ehr, can)
 	case mine && state == scheduling.EntryReleasing && f.entry.Reason == string(scheduling.InDoubt):
 		// The caller never had that hold: once it is gone there may be another.
@@ -60,6 +64,21 @@ func (d *Desk) tryHold(ctx context.Context, c Caller, req HoldRequest) (v View, 
 	default:
 		return View{}, false, refuseTaken(f.entry.Source)
 	}
+}
+
+// asked makes a hold the caller's own that a booking had made for itself.
+func (d *Desk) asked(ctx context.Context, e scheduling.Entry) (scheduling.Entry, error) {
+	if e.Journey == nil || !e.Journey.HeldHere {
+		return e, nil
+	}
+	return d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryHeld || e.Journey == nil {
+			return false
+		}
+		e.Journey.HeldHere = false
+		change.Wake = max(e.Hold.Until.Sub(d.now()), time.Millisecond)
+		return true
+	})
 }
 
 func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, ehr EHR, can scheduling.Abilities) (View, bool, error) {
@@ -217,9 +236,6 @@ func (d *Desk) keepHold(ctx context.Context, e scheduling.Entry, a scheduling.Ho
 		hold := scheduling.Hold{By: scheduling.HeldByEHR, Native: a.Native, ETag: a.ETag, Since: now, Until: until, Max: now.Add(can.HoldMax)}
 		if e.Hold != nil {
 			hold.Since, hold.Max = e.Hold.Since, e.Hold.Max
-			if e.Journey != nil {
-				e.Journey.HeldHere = false // it was asked for by now
-			}
 			if hold.Native == "" {
 				hold.Native = e.Hold.Native
 			}

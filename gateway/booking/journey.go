@@ -91,6 +91,11 @@ func (d *Desk) travel(ctx context.Context, c Caller, req BookRequest, f found, e
 		d.expire(ctx, f.entry)
 		return View{}, false, refuseExpired()
 	}
+	if held && d.short(f.entry, can) && !*req.renewed {
+		*req.renewed = true
+		_, _, err := d.renew(ctx, f.entry, ehr, can)
+		return View{}, err == nil, err
+	}
 	if !held {
 		private := scheduling.Private{Comment: req.Comment, Coverages: with.steps}
 		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Key: req.Key, Patients: req.Patients, journey: &private}, f, ehr, can)
@@ -107,6 +112,12 @@ func (d *Desk) travel(ctx context.Context, c Caller, req BookRequest, f found, e
 	}
 	d.breakOff(ctx, f.entry, err)
 	return View{}, false, err
+}
+
+// short tells whether a hold may run out before the journey has come to the
+// booking, and can be renewed.
+func (d *Desk) short(e scheduling.Entry, can scheduling.Abilities) bool {
+	return e.Hold.Until.Sub(d.now()) < d.takeover(can) && e.Hold.Until.Before(e.Hold.Max)
 }
 
 // toStep writes down that the journey has come to a step, with what belongs to
@@ -126,7 +137,10 @@ func (d *Desk) toStep(ctx context.Context, e scheduling.Entry, step scheduling.J
 		change.Unexpired, change.Wake = true, max(e.Hold.Until.Sub(d.now()), time.Millisecond)
 		return true
 	})
-	if is(err, scheduling.HoldExpired) {
+	switch {
+	case err == nil:
+		d.metrics.journeys.WithLabelValues(string(e.Source), string(step)).Inc()
+	case is(err, scheduling.HoldExpired):
 		d.expire(ctx, e)
 	}
 	return e, err
@@ -225,10 +239,14 @@ func replaced(steps []scheduling.CoverStep, step scheduling.CoverStep) []schedul
 // breakOff ends a journey that will not be booked: the hold that was made for it
 // is given back, and the caller's own is as it was.
 func (d *Desk) breakOff(ctx context.Context, e scheduling.Entry, cause error) {
+	if e.State == "" || e.State == scheduling.EntryFree {
+		return // nothing was held
+	}
 	ctx = context.WithoutCancel(ctx)
 	now, err := d.Books.Read(ctx, e.ID)
 	if err == nil && now.State == scheduling.EntryHeld && now.Principal == e.Principal && now.Journey != nil {
 		d.reach("journey.break")
+		d.metrics.journeys.WithLabelValues(string(e.Source), "broken-off").Inc()
 		if now.Journey.HeldHere {
 			_, err = d.release(ctx, now, string(scheduling.CodeOf(cause)), 0)
 		} else {
@@ -295,6 +313,7 @@ func (d *Desk) covered(ctx context.Context, e scheduling.Entry, step scheduling.
 		if e.State != scheduling.EntryBooked || e.Journey == nil {
 			return false
 		}
+		d.metrics.journeys.WithLabelValues(string(e.Source), string(scheduling.StepCoverAfter)).Inc()
 		e.Private.Coverages = replaced(e.Private.Coverages, step)
 		e.Journey.Step = scheduling.StepDone
 		if covering(*e) {

@@ -12,6 +12,8 @@ type metrics struct {
 	alarms  *prometheus.CounterVec
 	settled *prometheus.CounterVec
 	doubt   *prometheus.GaugeVec
+	// journeys counts the steps that bookings with newcomers or coverage come to.
+	journeys *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -25,11 +27,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		settled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "slotgate_booking_settled_total", Help: "Calls in doubt that were settled, by source, call and end.",
 		}, []string{"source", "call", "end"}),
+		journeys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slotgate_journey_steps_total", Help: "Steps of bookings that register people or send coverage, by source and step; broken-off: it came to nothing.",
+		}, []string{"source", "step"}),
 		doubt: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "slotgate_booking_unsettled", Help: "Entries in doubt at the latest look, by source.",
 		}, []string{"source"}),
 	}
-	for _, c := range []prometheus.Collector{m.states, m.alarms, m.settled, m.doubt} {
+	for _, c := range []prometheus.Collector{m.states, m.alarms, m.settled, m.doubt, m.journeys} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("booking: registering metrics: %w", err)
 		}

@@ -142,7 +142,7 @@ func (r *Registrar) Orphans(ctx context.Context) ([]scheduling.Orphan, error) {
 			return nil, err
 		}
 		for _, o := range all {
-			if o.Ticked != nil || o.Native == "" && !o.Blind {
+			if o.Ticked != nil || !r.certain(o) {
 				continue
 			}
 			at, err := r.homeOf(ctx, o)
@@ -155,6 +155,15 @@ func (r *Registrar) Orphans(ctx context.Context) ([]scheduling.Orphan, error) {
 		}
 	}
 	return list, nil
+}
+
+// unseenFor is how long a Patient may be looked for in vain before the clinic is
+// told all the same.
+const unseenFor = 24 * time.Hour
+
+// certain tells whether somebody was made, or reading cannot tell.
+func (r *Registrar) certain(o scheduling.Orphan) bool {
+	return o.Native != "" || o.Blind || r.now().Sub(o.Since) > unseenFor
 }
 
 // TickOff says that a person has seen to an orphan. Who did is logged; why is kept
@@ -234,7 +243,7 @@ func (r *Registrar) sweepOrphan(ctx context.Context, o scheduling.Orphan) (liste
 		o.Saved = now // sealed anew: the key of the vault must live as long
 		err = r.OrphanStore.SaveOrphan(ctx, o)
 	}
-	return at == homeNone && (o.Native != "" || o.Blind), err
+	return at == homeNone && r.certain(o), err
 }
 
 // looksForOrphan is how many searches must find nobody, once a call whose answer

@@ -61,6 +61,8 @@ type BookRequest struct {
 	// Reschedule overrides the source's way where a caller asked for a move
 	// (IHE: appointment-resource.status booked); "" for the source's.
 	Reschedule scheduling.RescheduleWay
+
+	renewed *bool // the hold was renewed for this booking
 }
 
 // CancelRequest asks to cancel an appointment or to release a hold.
