@@ -42,8 +42,7 @@ func TestLaw8SlotsThatBecomeNonsenseAreNotDeleted(t *testing.T) {
 	for name, named := range map[string]bool{"their ids can be read": true, "nobody can name them": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				store, e := newMemory(), newEHR(28, "s1", "s2")
+			bubble(t, []string{"s1", "s2"}, func(t *testing.T, store *memory, e *ehr) {
 				o := options("a")
 				o.Source.MaxAge = 2 * time.Hour
 				start(t, store, Job{o, e})
@@ -72,10 +71,7 @@ func TestLaw8SlotsThatBecomeNonsenseAreNotDeleted(t *testing.T) {
 
 func TestLaw8AnswersThatAreWellAgainArePutInPlace(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.set(func() { e.spoil(true, all) })
 		after(5 * time.Minute)
 		e.set(func() { e.act, e.slots = nil, nil })
@@ -110,8 +106,7 @@ func TestLaw8SlotOfOneUnusableRecordIsKeptUntilItIsTooOld(t *testing.T) {
 
 func TestLaw12SourceThatNeverHadAnythingUsableIsLoadedWithNothing(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.spoil(true, all)
 		start(t, store, Job{options("a"), e})
 		synctest.Wait()

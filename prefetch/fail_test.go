@@ -19,8 +19,7 @@ func (e *ehr) failWith(err error) {
 
 func TestFailingSourceKeepsItsSlotsAndIsWellWithinSeconds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		start(t, store, Job{options("a"), e})
 		after(30 * time.Second)
 		e.failWith(scheduling.Blame(scheduling.SourceDown, "a", errors.New("refused"), "down"))
@@ -48,8 +47,7 @@ func TestFailingSourceKeepsItsSlotsAndIsWellWithinSeconds(t *testing.T) {
 
 func TestSourceThatIsDownFromTheStartIsLoadedSoonAfterItIsWell(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.failWith(errors.New("something nobody classified"))
 		m, _ := start(t, store, Job{options("a"), e})
 		after(3 * time.Minute)
@@ -67,8 +65,7 @@ func TestSourceThatIsDownFromTheStartIsLoadedSoonAfterItIsWell(t *testing.T) {
 
 func TestOldFailuresAreTriedAtTheCronsPace(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		o := options("a")
 		o.Cron = "@every 10m"
 		start(t, store, Job{o, e})
@@ -85,8 +82,7 @@ func TestOldFailuresAreTriedAtTheCronsPace(t *testing.T) {
 
 func TestWaitThatTheSourceAsksForIsKept(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		start(t, store, Job{options("a"), e})
 		after(30 * time.Second)
 		throttled := scheduling.Blame(scheduling.Throttled, "a", nil, "throttled")
@@ -105,8 +101,7 @@ func TestWaitThatTheSourceAsksForIsKept(t *testing.T) {
 
 func TestOneBadScopeHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		today := scheduling.DayOf(time.Now(), time.UTC)
 		e.fetch = func(scope scheduling.Scope) error {
 			if scope.Days.Has(today) {
@@ -138,8 +133,7 @@ func TestOneBadScopeHoldsUpNoOther(t *testing.T) {
 
 func TestOneBadDayOfASplitScopeHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.limit = 1
 		bad := scheduling.DayOf(time.Now(), time.UTC) + 14 // the first of its part
 		e.fetch = func(scope scheduling.Scope) error {
@@ -158,8 +152,7 @@ func TestOneBadDayOfASplitScopeHoldsUpNoOther(t *testing.T) {
 
 func TestDirectoryThatFailsHoldsUpNoSlots(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.directory = func() error { return scheduling.Blame(scheduling.NotSupported, "a", nil, "404") }
 		m, _ := start(t, store, Job{options("a"), e})
 		after(5 * time.Second)
@@ -213,8 +206,7 @@ func TestPanicAndHangAndGarbageDisturbNoOtherSource(t *testing.T) {
 
 func TestScopeThatTakesTooLongIsAskedForInHalves(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.perDay = 30 * time.Second // a week takes longer than a fetch may
 		m, _ := start(t, store, Job{options("a"), e})
 		after(2 * time.Hour)
@@ -226,8 +218,7 @@ func TestScopeThatTakesTooLongIsAskedForInHalves(t *testing.T) {
 
 func TestStoreThatIsAwayIsNotTheSourcesFault(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		store.setDown(true)
 		m, _ := start(t, store, Job{options("a"), e})
 		after(time.Hour)
@@ -258,8 +249,7 @@ func TestStoreThatIsAwayIsNotTheSourcesFault(t *testing.T) {
 
 func TestStoreThatTakesNothingIsTriedWithPauses(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		store.full = true
 		start(t, store, Job{options("a"), e})
 		after(10 * time.Minute)
@@ -279,8 +269,7 @@ func TestStoreThatTakesNothingIsTriedWithPauses(t *testing.T) {
 
 func TestStoreThatLostItsDataIsFilledAgainAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		start(t, store, Job{options("a"), e})
 		after(90 * time.Second)
 		store.wipe()
@@ -309,8 +298,7 @@ func TestStoreThatLostItsDataIsFilledAgainAtOnce(t *testing.T) {
 
 func TestLossBetweenALookAndItsStatusIsNoticed(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		// Nobody else looks: the loop itself must notice.
 		startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{options("a"), e})
 		after(30 * time.Second)
@@ -341,8 +329,7 @@ func (l leftAlone) Because() scheduling.Code { return l.because }
 
 func TestStatusTellsWhatOpenedTheBreaker(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.fetch = func(scheduling.Scope) error {
 			return scheduling.Blame(scheduling.SourceDown, "a", leftAlone{scheduling.SourceNonsense}, "left alone for a moment")
 		}

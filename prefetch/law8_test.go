@@ -12,10 +12,7 @@ import (
 
 func TestLaw8CompleteAnswerRemovesWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1", "s2")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1", "s2"}, func(t *testing.T, store *memory, e *ehr) {
 		if got := store.open("a"); got != 56 {
 			t.Fatalf("after the first load %d slots are known, want 56", got)
 		}
@@ -30,10 +27,7 @@ func TestLaw8CompleteAnswerRemovesWhatItDoesNotName(t *testing.T) {
 
 func TestLaw8IncompleteReplacesNothing(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.set(func() { e.alwaysCut, e.slots = true, nil })
 		puts := store.puttings()
 		after(time.Hour)
@@ -51,8 +45,7 @@ func TestLaw8IncompleteReplacesNothing(t *testing.T) {
 
 func TestLaw8CutAnswerIsSplitByDays(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.limit = 2 // a week has seven
 		start(t, store, Job{options("a"), e})
 		synctest.Wait()
@@ -90,8 +83,7 @@ func TestLaw8CutDayIsSplitBySchedules(t *testing.T) {
 
 func TestLaw8SchedulesOfOurOwnMakingAreNotAskedForByName(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1", "s2", "s3")
+	bubble(t, []string{"s1", "s2", "s3"}, func(t *testing.T, store *memory, e *ehr) {
 		e.dir.Schedules["s3"].Virtual = true
 		e.limit = 2
 		start(t, store, Job{options("a"), e})
@@ -179,10 +171,7 @@ func (e *ehr) asksFor(calls []asked) int {
 
 func TestLaw8SecondAnswerThatIsFullIsTheOneThatCounts(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1", "s2")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1", "s2"}, func(t *testing.T, store *memory, e *ehr) {
 		full := e.slots
 		var asked int
 		e.set(func() {
@@ -205,10 +194,7 @@ func TestLaw8SecondAnswerThatIsFullIsTheOneThatCounts(t *testing.T) {
 
 func TestLaw8EmptiedStaysUntilTheSlotsAreBack(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		full := e.slots
 		e.set(func() { e.slots = nil })
 		after(40 * time.Minute)
@@ -225,10 +211,7 @@ func TestLaw8EmptiedStaysUntilTheSlotsAreBack(t *testing.T) {
 
 func TestLaw8EmptiedEndsWithTheDay(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.set(func() { e.slots = nil })
 		after(23 * time.Hour)
 		if !store.status("a").Emptied {
@@ -273,10 +256,7 @@ func TestLaw8SourceThatAlwaysCutsIsNotAskedForEver(t *testing.T) {
 
 func TestSourceThatIsWholeAgainIsReadSoon(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
-		start(t, store, Job{options("a"), e})
-		synctest.Wait()
+	loaded(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.set(func() { e.alwaysCut = true })
 		after(3 * time.Hour)
 		today := scheduling.DayOf(time.Now(), time.UTC)

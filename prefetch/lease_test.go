@@ -51,8 +51,7 @@ func TestOfSeveralWorkersOneWorksOnASource(t *testing.T) {
 
 func TestWorkerThatEndsLeavesItsSourceAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		_, stop := start(t, store, Job{options("a"), e})
 		synctest.Wait()
 		second, _ := start(t, store, Job{options("a"), e})
@@ -77,8 +76,7 @@ func (m *memory) crash(source scheduling.SourceID) {
 
 func TestKilledWorkerIsTakenOverWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		_, kill := start(t, store, Job{options("a"), e})
 		synctest.Wait()
 		store.crash("a")
@@ -97,8 +95,7 @@ func TestKilledWorkerIsTakenOverWhenItsLeaseEnds(t *testing.T) {
 
 func TestWorkStopsWhenTheLeaseIsLost(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.took = time.Minute
 		m, _ := start(t, store, Job{options("a"), e})
 		after(time.Second)
@@ -125,8 +122,7 @@ func TestWorkStopsWhenTheLeaseIsLost(t *testing.T) {
 
 func TestLeaseIsRenewedDuringALongFetch(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.took = 110 * time.Second
 		start(t, store, Job{options("a"), e})
 		synctest.Wait()
@@ -182,8 +178,7 @@ func (stuckLease) Release(ctx context.Context) error {
 
 func TestWorkerThatEndsDoesNotWaitForAStoreThatHangs(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		_, stop := startWith(t, Deps{Writer: store, Leaser: stuck{store}}, Job{options("a"), e})
 		synctest.Wait()
 		began := time.Now()

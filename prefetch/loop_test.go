@@ -17,8 +17,7 @@ const parts = 5
 
 func TestFirstLoadIsAtOnceAndNearestFirst(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		from := time.Now()
 		m, _ := start(t, store, Job{options("a"), e})
 		synctest.Wait()
@@ -44,8 +43,7 @@ func TestFirstLoadIsAtOnceAndNearestFirst(t *testing.T) {
 
 func TestNearDaysComeAtEveryTickAndFarOnesRarely(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		start(t, store, Job{options("a"), e})
 		today := scheduling.DayOf(time.Now(), time.UTC)
 		after(30 * time.Second) // between the ticks
@@ -82,8 +80,7 @@ func TestDirectoryIsReadDaily(t *testing.T) {
 
 func TestDirectoryForgetsOnlyOnceEverythingWasLookedAt(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		store.dirs["a"] = scheduling.NewDirectory()
 		store.dirs["a"].Schedules["gone"] = &scheduling.Schedule{ID: "gone"}
 		found := scheduling.NewDirectory()
@@ -104,8 +101,7 @@ func TestDirectoryForgetsOnlyOnceEverythingWasLookedAt(t *testing.T) {
 
 func TestDirectoryReadAgainForgetsNothingThatOnlyFarDaysName(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1", "s2")
+	bubble(t, []string{"s1", "s2"}, func(t *testing.T, store *memory, e *ehr) {
 		e.far = scheduling.NewDirectory()
 		e.far.Schedules["far"] = &scheduling.Schedule{ID: "far"}
 		o := options("a")
@@ -135,8 +131,7 @@ func (m *memory) directory(source scheduling.SourceID) scheduling.Directory {
 
 func TestSourceNeverOverlapsItselfAndMissedTicksAreDropped(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		e.took = 90 * time.Second // longer than a tick
 		start(t, store, Job{options("a"), e})
 		after(10 * time.Hour)
@@ -181,8 +176,7 @@ func TestDaysGoneByAreDroppedWhenTheDayTurnsAtThePlace(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				store, e := newMemory(), newEHR(28, "s1")
+			bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 				o := options("a")
 				o.Source.Zone, o.LeaseTTL = test.zone, time.Hour
 				startWith(t, Deps{Writer: store, Leaser: store, EpochEvery: time.Hour}, Job{o, e})
@@ -204,8 +198,7 @@ func TestDaysGoneByAreDroppedWhenTheDayTurnsAtThePlace(t *testing.T) {
 
 func TestTriggerAsksOutOfTurnAndOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1", "s2")
+	bubble(t, []string{"s1", "s2"}, func(t *testing.T, store *memory, e *ehr) {
 		m, _ := start(t, store, Job{options("a"), e})
 		synctest.Wait()
 		today := scheduling.DayOf(time.Now(), time.UTC)
@@ -240,8 +233,7 @@ func TestTriggerAsksOutOfTurnAndOnce(t *testing.T) {
 
 func TestTalliesAreThoseOfTheLatestLooksAndDoNotGrow(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		start(t, store, Job{options("a"), e})
 		for range 3 {
 			after(time.Hour)
@@ -306,8 +298,7 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 
 func TestMetricsTellHowEachSourceDoesAndForgetIt(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store, e := newMemory(), newEHR(28, "s1")
+	bubble(t, []string{"s1"}, func(t *testing.T, store *memory, e *ehr) {
 		registry := prometheus.NewRegistry()
 		deps := Deps{Writer: store, Leaser: store, Registerer: registry}
 		_, stop := startWith(t, deps, Job{options("a"), e})

@@ -315,3 +315,20 @@ func after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// bubble runs a test where time stands still while somebody works, with an empty
+// store and an EHR of these schedules: a slot a day each, on 28 days.
+func bubble(t *testing.T, schedules []string, test func(t *testing.T, store *memory, e *ehr)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newMemory(), newEHR(28, schedules...)) })
+}
+
+// loaded is bubble, and the EHR was read once, as the source a.
+func loaded(t *testing.T, schedules []string, test func(t *testing.T, store *memory, e *ehr)) {
+	t.Helper()
+	bubble(t, schedules, func(t *testing.T, store *memory, e *ehr) {
+		start(t, store, Job{options("a"), e})
+		synctest.Wait()
+		test(t, store, e)
+	})
+}
