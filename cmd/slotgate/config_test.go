@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"slotgate/config"
+	"slotgate/config/testenv"
 )
 
 // exampleFolder is a copy of deploy/ with secrets beside it.
@@ -98,26 +99,11 @@ sources: [{id: napa, base: "https://ehr.example.org/fhir", dialect: argonaut}]
 // A config of testdata/bad is named after its mistake; its first line is the
 // message that it must give, after the file's name.
 func TestBadConfigsAreToldInOneLine(t *testing.T) {
-	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil || len(files) < 15 {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
-	for _, path := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			first, _, _ := strings.Cut(string(text), "\n")
-			want := path + ":" + strings.TrimPrefix(first, "# ")
-			_, err = loadFile(path)
-			var wrong *wrongConfig
-			if !errors.As(err, &wrong) {
-				t.Fatalf("not refused as a wrong config: %v", err)
-			}
-			if err.Error() != want {
-				t.Errorf("got  %s\nwant %s", err, want)
-			}
-		})
-	}
+	testenv.Bad(t, "testdata/bad/*.yaml", "# ", 15, func(path string) error {
+		_, err := loadFile(path)
+		if wrong := new(wrongConfig); !errors.As(err, &wrong) {
+			t.Errorf("%s: not refused as a wrong config: %v", path, err)
+		}
+		return err
+	})
 }

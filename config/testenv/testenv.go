@@ -1,5 +1,6 @@
 // Package testenv finds what tests need from outside the project: the folder of real data beside the checkout, and a Node
-// that runs the foreign FHIR server and client of .ci/npm. It is for tests alone.
+// that runs the foreign FHIR server and client of .ci/npm; and it holds what tests of many packages begin with. It is for
+// tests alone.
 //
 // What is missing makes a test skip, with the reason and the remedy; under `make test` and in CI, which set up all of it,
 // an environment variable turns the skip into a failure, so that nothing passes by not running:
