@@ -72,6 +72,10 @@ func TestLaw2ARefusalIsARefusalInAnyShape(t *testing.T) {
 		header []string
 		want   scheduling.Code
 	}{
+		"422 not-found, of the patient":                      {422, outcomeJSON("error", "not-found", "Patient/9 is not known"), nil, unacceptable},
+		"404 of the patient":                                 {404, outcomeJSON("error", "not-found", "Unknown patient"), nil, unacceptable},
+		"400 of the patient":                                 {400, outcomeJSON("error", "processing", "Resource Patient/9 not found, specified in path: Appointment.participant.actor"), nil, unacceptable},
+		"409 of the slot, with a word on the patient":        {409, outcomeJSON("error", "conflict", "The slot is no longer available for this patient"), nil, taken},
 		"200 with the appointment cancelled, and why":        {200, bundleJSON(appointmentJSON("cancelled"), outcomeJSON("error", "conflict", "gone")), nil, taken},
 		"200 with the appointment cancelled, without a word": {200, appointmentJSON("cancelled"), nil, taken},
 		"200 with the appointment cancelled for a rule":      {200, bundleJSON(appointmentJSON("cancelled"), outcomeJSON("error", "business-rule", "too young")), nil, unacceptable},

@@ -38,6 +38,8 @@ var (
 	// more), GP Connect.
 	textTaken = regexp.MustCompile(`(?i)no slot found|(slot|time|appointment|offer)\b[^.\n]{0,60}\b(unavailable|(not|no longer) available)|already (been )?(booked|taken|reserved|held)|overlapping (busy )?slot|double.?book|DUPLICATE_REJECTED|REC_CONFLICT`)
 	textEpic  = regexp.MustCompile(`\b(59144|4101)\b`)
+	// What they write when it is the patient whom they do not know, not the slot.
+	textPatient = regexp.MustCompile(`(?i)\bpatient\b[^.\n]{0,80}\b(unknown|not (be |been )?(known|found|exist\w*|registered|valid)|doesn't exist|no longer exists)|\b(unknown|no such|no|invalid) patient\b`)
 	// What they write when nobody but the clinic can help.
 	textClinic = regexp.MustCompile(`(?i)\b(call|contact|phone|telephone)\b.{0,20}\b(clinic|office|practice|department|us)\b`)
 )
@@ -65,6 +67,7 @@ var refusals = []refusalRow{
 	{calls: making, dialect: Argonaut, text: textEpic, code: scheduling.SlotTaken},
 	{calls: making, text: textTaken, code: scheduling.SlotTaken},
 	{text: textClinic, code: scheduling.NeedsClinic},
+	{calls: making, text: textPatient, code: scheduling.NotAcceptable},
 
 	// A conditional create that finds two is no refusal of the slot.
 	{issue: []string{"multiple-matches"}, code: scheduling.SourceRefused},
