@@ -107,13 +107,47 @@ func (t *Tokens) Refuse(ctx context.Context, token string, every time.Duration) 
 	return n == 1, t.store.fault(err)
 }
 
-// Lease gives the right to ask for a token to one node, for a while at most.
+const (
+	// loginLease is how long others wait for a node that died while it logged in.
+	loginLease = 3 * time.Second
+	loginRenew = time.Second
+)
+
+// Lease gives the right to ask for a token to one node, until it is released:
+// for so long at most, and not for long when the node dies. ok is false when
+// another has it.
 func (t *Tokens) Lease(ctx context.Context, most time.Duration) (release func(context.Context) error, ok bool, err error) {
-	l, ok, err := t.store.leaseOf(ctx, t.keys.login(), most)
+	l, ok, err := t.store.leaseOf(ctx, t.keys.login(), loginLease)
 	if !ok || err != nil {
 		return nil, false, err
 	}
-	return l.Release, true, nil
+	keeping, end := context.WithTimeout(context.WithoutCancel(ctx), most)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		keepLease(keeping, l)
+	}()
+	return func(ctx context.Context) error {
+		end()
+		<-ended
+		return l.Release(ctx)
+	}, true, nil
+}
+
+// keepLease renews a lease until ctx ends, or it is lost.
+func keepLease(ctx context.Context, l scheduling.Lease) {
+	tick := time.NewTicker(loginRenew)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if errors.Is(l.Renew(ctx), ErrLeaseLost) {
+			return
+		}
+	}
 }
 
 // Pin remembers the origin of the token endpoint of a base, unless one is

@@ -108,10 +108,25 @@ func TestOneNodeAsksForAToken(t *testing.T) {
 		if _, ok, err := b.Lease(t.Context(), time.Minute); ok || err != nil {
 			t.Fatal(ok, err)
 		}
+		left := func() time.Duration {
+			return client(t, server.URL()).PTTL(t.Context(), "slotgate:{s:"+string(source)+"}:login").Val()
+		}
+		least := left()
+		if least > 3*time.Second {
+			t.Errorf("a node that dies keeps others waiting for %v", least)
+		}
+		eventually(t, "who still asks keeps its lease", func() bool {
+			now := left()
+			renewed := now > least
+			least = now
+			return renewed
+		})
 		must(t, release(t.Context()))
-		if _, ok, err := b.Lease(t.Context(), time.Minute); !ok || err != nil {
+		release, ok, err = b.Lease(t.Context(), time.Minute)
+		if !ok || err != nil {
 			t.Fatal(ok, err)
 		}
+		must(t, release(t.Context()))
 	})
 }
 

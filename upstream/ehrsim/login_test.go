@@ -305,3 +305,27 @@ func TestTheLoginIsChangedByTheControlAPI(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAssertion: whatever is sent, nobody gets in, and nothing breaks.
+func FuzzAssertion(f *testing.F) {
+	const set = `{"keys":[{"kty":"EC","crv":"P-384","kid":"a","x":"AA","y":"AA"},{"kty":"RSA","kid":"b","n":"AA","e":"AQAB"}]}`
+	srv, err := New(Options{Practitioners: 1, Days: 1, Now: frozen(monday), Login: Login{Kind: SmartLogin, Keys: set}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, head := range []string{`{"alg":"ES384","kid":"a","typ":"JWT"}`, `{"alg":"RS384","kid":"b","typ":"JWT"}`, `{"alg":"none"}`, `[]`} {
+		f.Add(b64([]byte(head))+"."+b64([]byte(`{"iss":"slotgate"}`))+".AAAA", set)
+	}
+	f.Add("a.b.c", `{"keys":[{"d":"x"}]}`)
+	f.Add("..", `{"keys":{}}`)
+	f.Fuzz(func(t *testing.T, assertion, keys string) {
+		if !strings.HasPrefix(strings.TrimSpace(keys), "{") {
+			keys = set // others are addresses
+		}
+		login := srv.login.settings()
+		login.Keys = keys
+		if err := srv.login.checkAssertion(t.Context(), login, assertion, "http://localhost"+tokenPath); err == nil {
+			t.Errorf("%q gets in", assertion)
+		}
+	})
+}

@@ -354,12 +354,16 @@ func TestWithoutRedisEachNodeLogsInByItself(t *testing.T) {
 func TestALoginThatNobodyFinishesIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, ok, err := w.store().Lease(t.Context(), time.Minute); !ok || err != nil {
+	release, ok, err := w.store().Lease(t.Context(), time.Minute)
+	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	s := w.node(func(_ *token.Options, d *token.Deps) { d.Timeout = time.Second })
-	w.token(s) // after half a timeout
+	w.token(s) // after its patience
 	w.requests(1)
+	if err := release(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLaw11ATokenEndpointElsewhereIsRefusedAlsoAfterARestart(t *testing.T) {

@@ -156,9 +156,7 @@ func (r *renewed) get(ctx context.Context, needed bool) error {
 	if r.common == nil {
 		return r.ask(ctx)
 	}
-	// Whoever asks may have died. Its lease outlives our patience: at worst each
-	// node asks once.
-	patience := time.Now().Add(r.deps.Timeout / 2)
+	patience := time.Now().Add(r.deps.Timeout) // then each node asks once, at worst
 	for {
 		if r.adopt(ctx) {
 			return nil

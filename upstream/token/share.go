@@ -23,8 +23,8 @@ type Store interface {
 	// Refuse drops the record if it is of this token, once in so long a time. It
 	// is false, and the record stays, when one was dropped less long ago.
 	Refuse(ctx context.Context, token string, every time.Duration) (bool, error)
-	// Lease gives the right to ask for a token to one node; ok is false when
-	// another has it.
+	// Lease gives the right to ask for a token to one node, for so long at most,
+	// and not for long when the node dies; ok is false when another has it.
 	Lease(ctx context.Context, most time.Duration) (release func(context.Context) error, ok bool, err error)
 	// Pin remembers the origin of the token endpoint that discovery at base
 	// found, unless one is known, and gives the one that is.
