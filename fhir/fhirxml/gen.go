@@ -157,8 +157,11 @@ func kindOf(code, path string) string {
 	case "BackboneElement", "Element":
 		return path
 	}
-	if code[0] >= 'a' && code[0] <= 'z' {
+	switch {
+	case code[0] >= 'a' && code[0] <= 'z':
 		return "s"
+	case slices.Contains(wanted, code):
+		return "R" // some definitions say which resource it is
 	}
 	return code
 }
