@@ -144,13 +144,13 @@ func CoverageToSend(c scheduling.Coverage, natives map[string]string, identifier
 	if err != nil {
 		return nil, err
 	}
-	strange := natives[c.Patient] == ""
+	strange, named := natives[c.Patient] == "", false
 	kept, _ := referring(func(reference string) (string, bool) {
 		kind, id := RefParts(reference)
 		if kind != kindPatient {
 			return "", false
 		}
-		strange = strange || natives[id] == ""
+		strange, named = strange || natives[id] == "", true
 		return "Patient/" + natives[id], natives[id] != ""
 	}).value(withoutNarrative(all))
 	if strange {
@@ -165,6 +165,8 @@ func CoverageToSend(c scheduling.Coverage, natives map[string]string, identifier
 		return nil, err
 	}
 	imply(out, "Patient/"+natives[c.Patient])
+	// What names nobody would be nobody's there.
+	out.Implied.Beneficiary = out.Implied.Beneficiary && named
 	if identifier != "" {
 		out.Identifier = append(out.Identifier, model.Identifier{System: scheduling.CoverageIdentifierSystem, Value: identifier})
 	}

@@ -98,6 +98,28 @@ func TestTheGuidesCoveragesGoThroughUnchanged(t *testing.T) {
 	}
 }
 
+// TestACoverageThatNamesNobodyNamesItsPatientAtTheSource: STU3 does not require
+// a beneficiary, and without one this would be nobody's.
+func TestACoverageThatNamesNobodyNamesItsPatientAtTheSource(t *testing.T) {
+	t.Parallel()
+	for _, from := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+		c, err := fhir.ReadCoverage(from, fhir.JSON, []byte(cover("")), fhir.CoverageContext{Patient: child})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
+			sent, err := fhir.CoverageToSend(c, map[string]string{child: "native-2"}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := fhir.Write(to, fhir.JSON, sent)
+			if err != nil || !strings.Contains(string(body), `"beneficiary":{"reference":"Patient/native-2"}`) {
+				t.Errorf("%s to %s: %v %s", from, to, err, body)
+			}
+		}
+	}
+}
+
 func TestACoverageIsShownAsItCame(t *testing.T) {
 	t.Parallel()
 	text, c := guideCoverage(t, "2")
