@@ -117,48 +117,66 @@ func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e sched
 	}
 }
 
+// party is who goes with a booking, what of their coverage, and how.
+type party struct {
+	patients []scheduling.PatientRef
+	all      bool // the source knows all of them
+	with     covers
+	plan     journey
+}
+
+// gather finds all that a booking needs, and refuses what cannot be before
+// anything is made anywhere.
+func (d *Desk) gather(ctx context.Context, c Caller, req BookRequest, f found, can scheduling.Abilities) (p party, err error) {
+	if can.Patients > 0 && len(req.Patients) > can.Patients {
+		return p, scheduling.Refuse(scheduling.NotAcceptable, "patient-id", "this source takes at most %d patients in one appointment", can.Patients)
+	}
+	if p.patients, p.all, err = d.patients(ctx, c, can.Source, req.Patients); err != nil {
+		return p, err
+	}
+	if p.with, err = d.coversOf(ctx, c, req, can.Source, undone(f.entry)); err != nil {
+		return p, err
+	}
+	if p.with.lacks {
+		return p, scheduling.Lacks([]string{"Coverage"})
+	}
+	p.plan, err = d.plan(ctx, c, req, f, can, p.patients)
+	return p, err
+}
+
 func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f found, ehr EHR, can scheduling.Abilities) (View, bool, error) {
 	if err := takes(can, f.offer); err != nil {
 		return View{}, false, err
 	}
-	if can.Patients > 0 && len(req.Patients) > can.Patients {
-		return View{}, false, scheduling.Refuse(scheduling.NotAcceptable, "patient-id", "this source takes at most %d patients in one appointment", can.Patients)
-	}
-	patients, all, err := d.patients(ctx, c, can.Source, req.Patients)
-	if err != nil {
-		return View{}, false, err
-	}
-	with, err := d.coversOf(ctx, c, req, can.Source, undone(f.entry))
-	if err != nil {
-		return View{}, false, err
-	}
-	// Nothing is made anywhere for what cannot be.
-	j, err := d.plan(ctx, c, req, f, can, patients)
-	if err == nil && with.lacks {
-		err = scheduling.Lacks([]string{"Coverage"})
-	}
+	p, err := d.gather(ctx, c, req, f, can)
 	if err != nil {
 		d.breakOff(ctx, f.entry, err)
 		return View{}, false, err
 	}
-	if !all || with.ahead() {
-		return d.travel(ctx, c, req, f, ehr, can, all, with)
-	}
-	if held := f.entry.State == scheduling.EntryHeld; held && !f.entry.Hold.Until.After(d.now()) {
+	held := f.entry.State == scheduling.EntryHeld
+	switch {
+	case held && !f.entry.Hold.Until.After(d.now()):
 		d.expire(ctx, f.entry)
 		return View{}, false, refuseExpired()
-	}
-	if j.way == scheduling.CancelFirst && f.entry.State != scheduling.EntryHeld {
+	case held && p.travels():
+		return d.travel(ctx, c, req, f, ehr, can, p)
+	case p.travels(), !held && p.plan.way == scheduling.CancelFirst:
 		// Held for this booking alone, and given back with it.
-		private := scheduling.Private{Comment: req.Comment, Coverages: with.steps}
+		private := scheduling.Private{Comment: req.Comment, Coverages: p.with.steps}
 		v, again, err := d.newHold(ctx, c, HoldRequest{Target: req.Target, Key: req.Key, Patients: req.Patients, journey: &private}, f, ehr, can)
 		return v, again || err == nil, err
+	default:
+		return d.place(ctx, c, req, f, ehr, can, p)
 	}
-	if err := d.pin(ctx, c.Principal, patients, d.now().Add(d.opts.LookFor+d.opts.LookMax)); err != nil {
+}
+
+// place books: everything that comes before it has been done.
+func (d *Desk) place(ctx context.Context, c Caller, req BookRequest, f found, ehr EHR, can scheduling.Abilities, p party) (View, bool, error) {
+	if err := d.pin(ctx, c.Principal, p.patients, d.now().Add(d.opts.LookFor+d.opts.LookMax)); err != nil {
 		return View{}, false, err
 	}
-	private := scheduling.Private{Patients: patients, Comment: req.Comment, Coverages: with.steps}
-	e, err := d.step(ctx, f.entry, d.toBooking(c, req, f, can, private, j))
+	private := scheduling.Private{Patients: p.patients, Comment: req.Comment, Coverages: p.with.steps}
+	e, err := d.step(ctx, f.entry, d.toBooking(c, req, f, can, private, p.plan))
 	if err != nil {
 		if is(err, scheduling.HoldExpired) {
 			d.expire(ctx, f.entry)
@@ -172,22 +190,6 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 		return View{}, false, err
 	}
 	return d.coverNow(ctx, v), false, nil
-}
-
-// coverNow sends what of the coverage follows a booking that was made just now,
-// as far as the caller's time goes. The rest is the settler's.
-func (d *Desk) coverNow(ctx context.Context, v View) View {
-	if !covering(v.Entry) {
-		return v
-	}
-	e, err := d.coverAfter(ctx, v.Entry)
-	if err != nil {
-		if err != errOvertaken {
-			d.Log.WarnContext(ctx, "what was sent of a coverage is not written down yet", "entry", e, "error", err)
-		}
-		return v
-	}
-	return d.view(e)
 }
 
 // toBooking saves the intent to book. A hold that has run out by the store's

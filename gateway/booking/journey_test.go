@@ -1,6 +1,7 @@
 package booking_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -240,5 +241,96 @@ func TestCoverageGivenAfterTheBookingIsSentAtOnce(t *testing.T) {
 	}
 	if _, err := tr.registrar.Cover(t.Context(), "bob", id); scheduling.CodeOf(err) != scheduling.UnknownID {
 		t.Errorf("another's: %v", err)
+	}
+}
+
+// TestManyBookingsOfANewcomerMakeOnePatientAndOneCoverage: three slots at once, by
+// two gateways.
+func TestManyBookingsOfANewcomerMakeOnePatientAndOneCoverage(t *testing.T) {
+	t.Parallel()
+	for _, way := range coverWays {
+		tr := newTrip(t, scheduling.RegisterSearch, way, false)
+		tr.wait = 20 * time.Second
+		patient, _ := tr.newcomer(t, 1)
+		desks := []*booking.Desk{tr.desk, tr.desk}
+		for i := range desks {
+			desks[i] = tr.newJourneyDesk(t, tr.store, tr.ehr, tr.newRegistrar(t, tr.ehr))
+		}
+		var all sync.WaitGroup
+		for i := range 3 {
+			id := tr.offer(i)
+			all.Go(func() {
+				v, err := tr.book(t, desks[i%2], patient, func(req *booking.BookRequest) { req.Target, req.Key = target(id), "" })
+				if err != nil || v.Status != scheduling.ApptBooked || len(v.Notices) != 0 {
+					t.Errorf("%s: %v %s %v", way, err, v.Status, v.Notices)
+				}
+			})
+		}
+		all.Wait()
+		if p, c := tr.ehr.Patients(), tr.ehr.Coverages(); len(p) != 1 || len(c) != 1 || tr.ehr.Writes[scheduling.CallCover] != 1 {
+			t.Errorf("%s: patients %v, coverages %v", way, p, c)
+		}
+	}
+}
+
+func TestAHoldThatIsShortOfTimeIsRenewedForAJourney(t *testing.T) {
+	t.Parallel()
+	tr := newTrip(t, scheduling.RegisterSearch, scheduling.CoverBefore, false)
+	patient, _ := tr.newcomer(t, 1)
+	must(tr.desk.Hold(t.Context(), ann(), booking.HoldRequest{Target: target(tr.offer(0)), Patients: []string{patient}}))(t)
+	tr.clock.Advance(5*time.Minute - 5*time.Second)
+	v := must(tr.book(t, tr.desk, patient))(t)
+	if v.Status != scheduling.ApptBooked || tr.ehr.Writes[scheduling.CallHold] != 2 {
+		t.Errorf("%s, held %d times", v.Status, tr.ehr.Writes[scheduling.CallHold])
+	}
+}
+
+func TestTheHoldThatACallerAskedForOutlivesABookingThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*trip){
+		"registration": func(tr *trip) { tr.ehr.Fail(scheduling.CallRegister, bookingtest.RefuseTaken) },
+		"coverage":     func(tr *trip) { tr.ehr.Fail(scheduling.CallCover, bookingtest.RefuseRules) },
+		"booking":      func(tr *trip) { tr.ehr.Fail(scheduling.CallBook, bookingtest.RefuseRules) },
+	} {
+		tr := newTrip(t, scheduling.RegisterSearch, scheduling.CoverFirst, false)
+		patient, _ := tr.newcomer(t, 1)
+		must(tr.desk.Hold(t.Context(), ann(), booking.HoldRequest{Target: target(tr.offer(0)), Patients: []string{patient}}))(t)
+		fail(tr)
+		if _, err := tr.book(t, tr.desk, patient); err == nil {
+			t.Errorf("%s: not refused", name)
+		}
+		e := must(tr.store.Read(t.Context(), tr.offer(0)))(t)
+		if e.State != scheduling.EntryHeld || e.Journey != nil {
+			t.Errorf("%s: the hold is %s, %+v", name, e.State, e.Journey)
+		}
+		if v := must(tr.book(t, tr.desk, patient, func(req *booking.BookRequest) { req.Key = "key-2" }))(t); v.Status != scheduling.ApptBooked || len(v.Notices) > 0 {
+			t.Errorf("%s: then %s %v", name, v.Status, v.Notices)
+		}
+	}
+}
+
+// TestASubscriberIsRegisteredForTheCoveragesSake: the EHR must know whom the
+// coverage names, and they need no appointment.
+func TestASubscriberIsRegisteredForTheCoveragesSake(t *testing.T) {
+	t.Parallel()
+	tr := newTrip(t, scheduling.RegisterSearch, scheduling.CoverBefore, false)
+	patient, _ := tr.newcomer(t, 0)
+	mother, _, err := tr.registrar.Register(t.Context(), "ann", scheduling.Registration{
+		Names: []scheduling.PersonName{{Family: "Mother", Given: []string{"Anna"}}}, BirthDate: "1940-01-02", Release: scheduling.R4, Resource: []byte(`{"resourceType":"Patient","active":true}`),
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tr.coverages.AddCoverage(t.Context(), "ann", scheduling.Coverage{Patient: patient, Release: scheduling.R4, Resource: []byte(
+		`{"resourceType":"Coverage","subscriber":{"reference":"Patient/` + mother.ID + `"},"beneficiary":{"reference":"Patient/` + patient + `"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	must(tr.book(t, tr.desk, patient))(t)
+	if got := tr.ehr.Coverages(); len(got) != 1 || len(got[0].Patients) != 2 || len(tr.ehr.Patients()) != 2 {
+		t.Errorf("coverages %v, patients %v", got, tr.ehr.Patients())
+	}
+	tr.clock.Advance(time.Hour)
+	if got := must(tr.registrar.Orphans(t.Context()))(t); len(got) != 0 {
+		t.Errorf("listed: %v", got)
 	}
 }

@@ -21,6 +21,7 @@ type trip struct {
 	orphans   *bookingtest.Orphans
 	fuse      *fuse
 	how       string
+	wait      time.Duration // for a lock at the source
 	registrar *booking.Registrar
 	mortal    *booking.Desk
 }
@@ -38,7 +39,7 @@ func newTrip(t testing.TB, register scheduling.RegisterWay, way scheduling.Cover
 	w.ehr.SetFolk(register, way, conditional)
 	w.opts.WaitRunning = time.Millisecond
 	tr := &trip{
-		world: w, people: bookingtest.NewPeople(w.clock), coverages: bookingtest.NewCoverages(w.clock), orphans: bookingtest.NewOrphans(), fuse: newFuse(),
+		world: w, people: bookingtest.NewPeople(w.clock), coverages: bookingtest.NewCoverages(w.clock), orphans: bookingtest.NewOrphans(), fuse: newFuse(), wait: 10 * time.Millisecond,
 		how: fmt.Sprintf("%s, %s, conditional %v", register, way, conditional),
 	}
 	tr.mortal = tr.newJourneyDesk(t, mortalStore{tr.store, tr.fuse}, mortalEHR{tr.ehr, tr.fuse}, tr.newRegistrar(t, mortalFolk{tr.ehr, tr.fuse}))
@@ -56,7 +57,7 @@ type folk interface {
 func (tr *trip) newRegistrar(t testing.TB, at folk) *booking.Registrar {
 	t.Helper()
 	o := booking.DefaultRegisterOptions()
-	o.Wait = 10 * time.Millisecond
+	o.Wait = tr.wait
 	r, err := booking.NewRegistrar(booking.RegistrarDeps{
 		People: tr.people, Coverages: tr.coverages, Named: entriesOf{tr.store}, Keys: tr.store, Clock: tr.clock,
 		At:          func(source scheduling.SourceID) (booking.Registry, bool) { return at, source == napa },
