@@ -138,7 +138,7 @@ func (b *Books) Save(ctx context.Context, change scheduling.EntryChange) (schedu
 	}
 	s := save{
 		rec: rec, mode: "save", read: read, nonce: nonce(),
-		claims: change.Claims, wake: change.Wake, unexpired: change.Unexpired,
+		claims: change.Claims, wake: change.Wake, unexpired: change.Unexpired, lag: change.Lag,
 	}
 	if change.Restore {
 		s.mode = "restore"
@@ -215,6 +215,7 @@ type save struct {
 	claims    scheduling.SlotClaims
 	wake      time.Duration
 	unexpired bool
+	lag       time.Duration
 	replicas  int
 	nonce     string // names this change, also when it is put back
 	compared  string // the nonce that an assertion is to replace
@@ -226,13 +227,13 @@ func (b *Books) run(ctx context.Context, s *save) (int, error) {
 	o, k := b.store.options, b.store.keys.source(s.rec.source)
 	keys := []string{
 		k.meta(), k.feed(), k.entry(s.rec.id), k.claims(), k.fences(), k.ends(), k.generations(), k.wakes(), k.unsettled(),
-		k.patients(), k.forget(), k.books(), k.vouched(), k.beats(), k.alive(), k.awaited(),
+		k.patients(), k.forget(), k.books(), k.vouched(), k.beats(), k.alive(), k.awaited(), k.lagging(),
 	}
 	args := []any{
 		nonce(), s.nonce, o.FeedLength, b.store.keys.wake(), string(s.rec.source),
 		s.rec.id, s.mode, s.read, s.rec.version, s.rec.text, s.rec.sealed, string(s.claims),
 		millis(s.wake), flag(s.unexpired), s.rec.used, flag(s.rec.doubt), s.rec.forget, s.rec.names,
-		b.feel(s.rec.source), s.compared, s.history, len(s.rec.digests),
+		b.feel(s.rec.source), s.compared, s.history, millis(s.lag), len(s.rec.digests),
 	}
 	for _, d := range s.rec.digests {
 		args = append(args, d)

@@ -25,7 +25,7 @@ const (
 // A call that is repeated since its answer was lost finds its own nonce.
 //
 //	KEYS     1 meta, 2 feed, 3 entry, 4 claims, 5 fences, 6 ends, 7 generations, 8 wakes, 9 unsettled,
-//	         10 patients, 11 forget, 12 books, 13 vouched, 14 beats, 15 alive, 16 awaited
+//	         10 patients, 11 forget, 12 books, 13 vouched, 14 beats, 15 alive, 16 awaited, 17 lagging
 //	ARGV     1 name of a new life, 2 nonce, 3 length of the feed, 4 channel, 5 source,
 //	         6 entry, 7 mode: save, restore, assert, 8 version that was read ('0' for none), 9 version to be stored,
 //	         10 record, 11 sealed part ('' when none), 12 claims: keep, take, drop, fence,
@@ -33,7 +33,7 @@ const (
 //	         15 used: '' no, else the least generation that its slots have then ('0': one more than now),
 //	         16 '1': in doubt, 17 when to forget its patients ('' never), 18 names of the slots for the feed,
 //	         19 pulse, 20 nonce that an assertion was compared with ('' for none), 21 history of an assertion,
-//	         22 n, n digests of patients, then pairs of slot and its end (ms since 1970)
+//	         22 milliseconds that searches are behind ('' for none), 23 n, n digests of patients, then pairs of slot and its end (ms since 1970)
 //	returns  the answer, the entry's history, the beat, its time; the answer is
 //	         1 saved; 2 asserted, but another entry has a slot; 0 another version stands; -1 another entry has a slot; -2 the wake has passed; -3 the books are lost;
 //	         -4 they are being put back
@@ -70,9 +70,9 @@ if ARGV[14] == '1' then
   end
 end
 
-local digests = tonumber(ARGV[22])
+local digests = tonumber(ARGV[23])
 local holder = {}
-for at = 23 + digests, #ARGV, 2 do
+for at = 24 + digests, #ARGV, 2 do
   local by = redis.call('HGET', KEYS[4], ARGV[at])
   if claims == 'take' and mode ~= 'assert' and by and by ~= id then
     return say(-1)
@@ -89,7 +89,7 @@ end
 local answer = 1
 local raise = ARGV[15] ~= '' and stored[3] ~= '1'
 local told = raise
-for at = 23 + digests, #ARGV, 2 do
+for at = 24 + digests, #ARGV, 2 do
   local slot, by = ARGV[at], holder[ARGV[at]]
   local ends = tonumber(ARGV[at + 1])
   if claims == 'take' and by and by ~= id then
@@ -105,6 +105,9 @@ for at = 23 + digests, #ARGV, 2 do
   end
   if lost or (claims == 'fence' and (not by or by == id)) then
     redis.call('HSET', KEYS[5], slot, redis.call('HGET', KEYS[1], 'fetch'))
+    if ARGV[22] ~= '' then
+      redis.call('ZADD', KEYS[17], string.format('%.0f', now + tonumber(ARGV[22])), slot)
+    end
     ends = math.max(ends, now)
     told = true
   end
@@ -125,7 +128,7 @@ for old in string.gmatch(stored[4] or '', '%S+') do
   redis.call('ZREM', KEYS[10], old .. '/' .. id)
 end
 local listed = {}
-for at = 23, 22 + digests do
+for at = 24, 23 + digests do
   redis.call('ZADD', KEYS[10], 0, ARGV[at] .. '/' .. id)
   table.insert(listed, ARGV[at])
 end

@@ -48,6 +48,7 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	                        u 1: used up
 //	claims          HASH    slot id -> the offer whose entry has it
 //	fences          HASH    slot id -> number of the latest fetch when its claim ended
+//	lagging         ZSET    slot id -> until when fetches that begin are fenced, too (ms since 1970)
 //	ends            ZSET    slot id -> when its claim and fence may be forgotten (ms since 1970)
 //	wakes           ZSET    entry -> when it is due (ms since 1970)
 //	unsettled       SET     entries in doubt
@@ -82,6 +83,7 @@ func (k sourceKeys) books() string          { return k.tag + "books" }
 func (k sourceKeys) entry(id string) string { return k.tag + "entry:" + id }
 func (k sourceKeys) claims() string         { return k.tag + "claims" }
 func (k sourceKeys) fences() string         { return k.tag + "fences" }
+func (k sourceKeys) lagging() string        { return k.tag + "lagging" }
 func (k sourceKeys) ends() string           { return k.tag + "ends" }
 func (k sourceKeys) wakes() string          { return k.tag + "wakes" }
 func (k sourceKeys) unsettled() string      { return k.tag + "unsettled" }

@@ -17,7 +17,11 @@ const maxReplans = 100
 // Begin numbers a fetch: later fetches have larger numbers, also after the store
 // was emptied.
 func (s *Store) Begin(ctx context.Context, source scheduling.SourceID) (fetch uint64, err error) {
-	n, err := s.run(ctx, s.scripts.begin, []string{s.keys.source(source).meta()}, nonce()).Int64()
+	k := s.keys.source(source)
+	n, err := s.run(
+		ctx, s.scripts.begin, []string{k.meta(), k.feed(), k.fences(), k.lagging()},
+		nonce(), nonce(), s.options.FeedLength, s.keys.wake(), string(source),
+	).Int64()
 	if err != nil {
 		return 0, s.fault(err)
 	}

@@ -23,14 +23,31 @@ local function tell(meta, feed, nonce, keep, channel, source, ...)
 end
 `
 
-// beginSource numbers a fetch.
+// beginSource numbers a fetch. Slots whose claim ended a short while ago, at a
+// source whose searches are behind its writes, are fenced against it as well.
 //
-//	KEYS     1 meta
-//	ARGV     1 name of a new life, should the source need one
+//	KEYS     1 meta, 2 feed, 3 fences, 4 lagging
+//	ARGV     1 name of a new life, should the source need one,
+//	         2 nonce, 3 length of the feed, 4 channel, 5 source
 //	returns  the number
-const beginSource = preamble + `
+const beginSource = preamble + clock + `
 live(KEYS[1], ARGV[1])
-return redis.call('HINCRBY', KEYS[1], 'fetch', 1)
+local fetch = redis.call('HINCRBY', KEYS[1], 'fetch', 1)
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', clock()))
+local names = ''
+for _, slot in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+  redis.call('HSET', KEYS[3], slot, redis.call('HGET', KEYS[1], 'fetch'))
+  local rest = #slot
+  while rest >= 128 do
+    names = names .. string.char(128 + rest % 128)
+    rest = math.floor(rest / 128)
+  end
+  names = names .. string.char(rest) .. slot
+end
+if names ~= '' then
+  tell(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 'm', names)
+end
+return fetch
 `
 
 // windowsSource writes windows and checks, all or nothing.

@@ -373,6 +373,9 @@ type EntryChange struct {
 	// there must be none yet. The store writes Version + 1.
 	Entry  Entry
 	Claims SlotClaims
+	// Lag is how far the source's searches are behind its writes: a fence holds
+	// against fetches that begin so much later, too.
+	Lag time.Duration
 	// Wake puts the entry on the list of the due this long from now by the
 	// store's clock (Redis TIME), and replaces an earlier wake. 0: never.
 	Wake time.Duration

@@ -89,6 +89,9 @@ func (d *Desk) step(ctx context.Context, e scheduling.Entry, do func(*scheduling
 		}
 		next.Updated = d.now()
 		change.Entry = next
+		if change.Claims == scheduling.ClaimsFence {
+			change.Lag = d.lag(next.Source)
+		}
 		saved, err := d.Books.Save(ctx, change)
 		if err == nil {
 			d.metrics.states.WithLabelValues(string(saved.Source), string(saved.State)).Inc()
@@ -130,6 +133,15 @@ func (d *Desk) ehr(source scheduling.SourceID) (EHR, scheduling.Abilities, error
 		return nil, scheduling.Abilities{}, scheduling.Fault(scheduling.UnknownID, nil, "this source is no longer configured")
 	}
 	return e, e.Can(), nil
+}
+
+// lag is how far the source's searches are behind its writes.
+func (d *Desk) lag(source scheduling.SourceID) time.Duration {
+	e, ok := d.EHRs.EHR(source)
+	if !ok {
+		return 0
+	}
+	return e.Can().Lag
 }
 
 // writable refuses what the source cannot do, or must not.
