@@ -3,7 +3,6 @@ package prefetch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
@@ -43,25 +42,27 @@ type Job struct {
 type Manager struct {
 	deps    Deps
 	metrics *metrics
-	sources []*source
-	byID    map[scheduling.SourceID]*source
 	err     error
+
+	mu      sync.Mutex
+	workers []*worker // in the order of the jobs
+	byID    map[scheduling.SourceID]*worker
+	life    context.Context // of Run; nil before it
+	running sync.WaitGroup
 }
 
 // NewManager prepares the work on these sources. What is wrong with them is told
 // by Run.
 func NewManager(deps Deps, jobs []Job) *Manager {
 	deps.defaults()
-	m := &Manager{deps: deps, byID: map[scheduling.SourceID]*source{}}
+	m := &Manager{deps: deps, byID: map[scheduling.SourceID]*worker{}}
 	if deps.Writer == nil || deps.Leaser == nil {
 		m.err = errors.New("prefetch: a Writer and a Leaser are needed")
 		return m
 	}
 	m.metrics, m.err = newMetrics(deps)
-	for _, job := range jobs {
-		if err := m.add(job, len(jobs) > deps.Crowd); err != nil {
-			m.err = errors.Join(m.err, fmt.Errorf("prefetch: source %q: %w", job.Source.ID, err))
-		}
+	if m.err == nil {
+		m.err = m.Update(jobs)
 	}
 	return m
 }
@@ -81,32 +82,6 @@ func (d *Deps) defaults() {
 	def(&d.Spread, 10*time.Second)
 }
 
-func (m *Manager) add(job Job, crowd bool) error {
-	id := job.Source.ID
-	switch {
-	case id == "":
-		return errors.New("it has no id")
-	case job.Fetcher == nil:
-		return errors.New("it has no Fetcher")
-	case m.byID[id] != nil:
-		return errors.New("it is there twice")
-	}
-	var offset time.Duration
-	if crowd {
-		offset = spread(id, m.deps.Spread)
-	}
-	s, err := newSource(m.deps, job, offset, m.metrics)
-	if err != nil {
-		return err
-	}
-	if crowd {
-		s.offset = min(offset, interval(s.schedule, m.deps.Now())/2)
-	}
-	m.sources = append(m.sources, s)
-	m.byID[id] = s
-	return nil
-}
-
 // spread is the source's own place within d, the same on every worker.
 func spread(id scheduling.SourceID, d time.Duration) time.Duration {
 	h := fnv.New64a()
@@ -121,17 +96,21 @@ func (m *Manager) Run(ctx context.Context) error {
 	if m.err != nil {
 		return m.err
 	}
-	var running sync.WaitGroup
-	for _, s := range m.sources {
-		var delay time.Duration
-		if len(m.sources) > m.deps.Crowd {
-			delay = spread(s.id, m.deps.Spread)
-		}
-		running.Go(func() { s.run(ctx, delay) })
+	m.mu.Lock()
+	m.life = ctx
+	for _, w := range m.workers {
+		m.start(w)
 	}
-	running.Go(func() { m.watch(ctx) })
-	running.Wait()
-	m.metrics.forget(m.sources)
+	m.running.Go(func() { m.watch(ctx) })
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock() // whoever updates has started all, or will see that it is over
+	workers := m.workers
+	m.mu.Unlock()
+	m.running.Wait()
+	for _, w := range workers {
+		m.metrics.forget(w.source)
+	}
 	return nil
 }
 
@@ -152,8 +131,8 @@ func (m *Manager) watch(ctx context.Context) {
 			continue
 		}
 		last = epoch
-		for _, s := range m.sources {
-			s.inbox.tell(epoch)
+		for _, w := range m.all() {
+			w.inbox.tell(epoch)
 		}
 	}
 }
@@ -172,11 +151,13 @@ func (m *Manager) epoch(ctx context.Context) (epoch string, err error) {
 // for. It is false for a source that this manager does not work on now; the
 // worker that does must be told.
 func (m *Manager) Trigger(source scheduling.SourceID, scope scheduling.Scope) bool {
-	s := m.byID[source]
-	if s == nil || !s.state().Leased {
+	m.mu.Lock()
+	w := m.byID[source]
+	m.mu.Unlock()
+	if w == nil || !w.state().Leased {
 		return false
 	}
-	s.inbox.trigger(scope)
+	w.inbox.trigger(scope)
 	return true
 }
 
@@ -190,9 +171,10 @@ type State struct {
 // States are the sources in the order of the jobs. The status of a source that
 // another worker has is what we last knew of it.
 func (m *Manager) States() []State {
-	states := make([]State, 0, len(m.sources))
-	for _, s := range m.sources {
-		states = append(states, s.state())
+	all := m.all()
+	states := make([]State, 0, len(all))
+	for _, w := range all {
+		states = append(states, w.state())
 	}
 	return states
 }

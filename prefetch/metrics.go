@@ -179,15 +179,13 @@ func (m *metrics) storeFailed(source scheduling.SourceID) {
 	m.storeErr.WithLabelValues(string(source)).Inc()
 }
 
-// forget removes everything about the sources that are worked on no longer.
-func (m *metrics) forget(sources []*source) {
+// forget removes everything about a source that is worked on no longer.
+func (m *metrics) forget(s *source) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, s := range sources {
-		delete(m.syncs, s.id)
-		for _, v := range m.vectors {
-			v.DeletePartialMatch(prometheus.Labels{"source": string(s.id)})
-		}
+	delete(m.syncs, s.id)
+	for _, v := range m.vectors {
+		v.DeletePartialMatch(prometheus.Labels{"source": string(s.id)})
 	}
 }
 

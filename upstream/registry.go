@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,8 @@ func (d Deps) withDefaults() Deps {
 
 // Registry holds one client per source.
 type Registry struct {
+	deps    Deps
+	metrics *metrics
 	order   []scheduling.SourceID
 	clients map[scheduling.SourceID]*Client
 }
@@ -60,7 +63,22 @@ func NewRegistry(sources []Options, deps Deps) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream: metrics: %w", err)
 	}
-	r := &Registry{clients: map[scheduling.SourceID]*Client{}}
+	return newRegistry(sources, &Registry{deps: deps, metrics: all})
+}
+
+// Renew makes a registry of other sources. A source whose options are the same
+// keeps its client, and with it what is known of the source: its directory, its
+// breakers, its budget. On an error r is as it was.
+func (r *Registry) Renew(sources []Options) (*Registry, error) { return newRegistry(sources, r) }
+
+// newRegistry takes over what before has of the sources.
+func newRegistry(sources []Options, before *Registry) (_ *Registry, err error) {
+	r := &Registry{deps: before.deps, metrics: before.metrics, clients: map[scheduling.SourceID]*Client{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Retire(before))
+		}
+	}()
 	for _, opts := range sources {
 		opts.SetDefaults()
 		if err = opts.Validate(); err != nil {
@@ -69,9 +87,11 @@ func NewRegistry(sources []Options, deps Deps) (*Registry, error) {
 		if r.clients[opts.ID] != nil {
 			return nil, fmt.Errorf("upstream: two sources have the id %q", opts.ID)
 		}
-		client, err := newClient(opts, deps, all.of(opts.ID))
-		if err != nil {
-			return nil, fmt.Errorf("upstream: source %q: %w", opts.ID, err)
+		client := before.clients[opts.ID]
+		if client == nil || !reflect.DeepEqual(client.opts, opts) {
+			if client, err = newClient(opts, r.deps, r.metrics.of(opts.ID)); err != nil {
+				return nil, fmt.Errorf("upstream: source %q: %w", opts.ID, err)
+			}
 		}
 		r.order = append(r.order, opts.ID)
 		r.clients[opts.ID] = client
@@ -104,11 +124,19 @@ func (r *Registry) Sources() []scheduling.Source {
 }
 
 // Close lets go of what the clients hold and of their metrics.
-func (r *Registry) Close() error {
+func (r *Registry) Close() error { return r.Retire(&Registry{}) }
+
+// Retire closes the clients that next does not have, and forgets the metrics of
+// the sources that it does not know.
+func (r *Registry) Retire(next *Registry) error {
 	var errs []error
-	for _, c := range r.clients {
-		errs = append(errs, c.Close())
-		c.metrics.forget()
+	for id, c := range r.clients {
+		if next.clients[id] != c {
+			errs = append(errs, c.Close())
+		}
+		if next.clients[id] == nil {
+			c.metrics.forget()
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -187,7 +187,7 @@ type refetch struct{ shift *shift }
 const askTimeout = 2 * time.Second
 
 func (r refetch) Refetch(source scheduling.SourceID, scope scheduling.Scope) {
-	if r.shift.manager != nil && r.shift.manager.Trigger(source, scope) {
+	if m := r.shift.node.manager; m != nil && m.Trigger(source, scope) {
 		return
 	}
 	n := r.shift.node

@@ -20,6 +20,7 @@ import (
 	"slotgate/cache/vault"
 	"slotgate/fhir"
 	"slotgate/gateway"
+	"slotgate/prefetch"
 	"slotgate/scheduling"
 )
 
@@ -57,7 +58,8 @@ type node struct {
 	replica *replica.Replica
 	public  *keptListener // nil without a gateway
 	admin   *keptListener
-	keeper  *keeper // nil where no bookings are taken; noKeeper says why
+	manager *prefetch.Manager // nil without prefetch
+	keeper  *keeper           // nil where no bookings are taken; noKeeper says why
 	secrets *secrets
 	logins  *vault.Vault                   // seals the tokens of sources; nil: they are not shared
 	serving atomic.Pointer[gateway.Server] // that of the current shift
@@ -168,14 +170,14 @@ func (n *node) reload(f *file) error {
 	}
 	old := n.current
 	n.current = next
-	old.stop()
+	old.stop(next)
 	return nil
 }
 
 // stop ends everything; requests under way have stopTime.
 func (n *node) stop() {
 	if n.current != nil {
-		n.current.stop()
+		n.current.stop(nil)
 	}
 	n.close()
 }

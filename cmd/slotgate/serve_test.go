@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -117,6 +118,60 @@ func TestAHangupReadsTheConfigAgainAndABadOneChangesNothing(t *testing.T) {
 	if n := failed(); n != 0 {
 		t.Errorf("%d requests failed while the config was read again", n)
 	}
+}
+
+// What is known of a source outlives a hangup that does not change it: neither
+// its directory nor its slots are read anew, and its breaker stays as it is.
+func TestAHangupTouchesOnlyTheSourcesThatChanged(t *testing.T) {
+	redis := redistest.Start(t)
+	same, one := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 3})
+	other, two := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 3, Seed: 9})
+	text := strings.ReplaceAll(configText(redis.URL(), one, two), `cron: "@every 1s"`, `cron: "@every 1h"`)
+	path := write(t, t.TempDir(), "slotgate.yaml", text)
+	p := start(t, "serve", "--config", path)
+	gateway, admin := p.saw(t, `gateway (http://\S+)`)[1], p.saw(t, `admin (http://\S+)`)[1]
+	loaded := func() error {
+		rows := sourcesOf(t, admin)
+		if rows["s0"].State != "ok" || rows["s1"].State != "ok" {
+			return fmt.Errorf("%+v", rows)
+		}
+		return nil
+	}
+	eventually(t, loaded)
+	eventually(t, func() error { return atRest(same, other) })
+	was, asked := same.Counters().Requests, other.Counters().Requests
+	write(t, filepath.Dir(path), "slotgate.yaml", strings.Replace(text, "id: s1,", "id: s1, name: Other,", 1))
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if other.Counters().Requests == asked {
+			return errors.New("the source that changed was not read again")
+		}
+		return atRest(same, other)
+	})
+	if n := same.Counters().Requests; n != was {
+		t.Errorf("the source that stayed the same was asked %d times", n-was)
+	}
+	eventually(t, loaded)
+	if _, err := askOnce(t.Context(), http.DefaultClient, gateway+"/fhir/r4/Appointment/$find?_count=0"); err != nil {
+		t.Error(err)
+	}
+}
+
+// atRest tells whether nobody is being asked anything.
+func atRest(all ...*ehrsim.Server) error {
+	before := make([]int, len(all))
+	for i, sim := range all {
+		before[i] = sim.Counters().Requests
+	}
+	time.Sleep(300 * time.Millisecond)
+	for i, sim := range all {
+		if c := sim.Counters(); c.Requests != before[i] || c.InFlight > 0 {
+			return fmt.Errorf("source %d is being asked", i)
+		}
+	}
+	return nil
 }
 
 // askAlways asks on new connections until the count of failures is asked for.

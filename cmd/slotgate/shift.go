@@ -25,12 +25,12 @@ type shift struct {
 	file     *file
 	metrics  *prometheus.Registry
 	registry *upstream.Registry
-	manager  *prefetch.Manager // nil without prefetch
-	booking  *booking.Desk     // nil where no bookings are taken
+	jobs     []prefetch.Job
+	booking  *booking.Desk // nil where no bookings are taken
 	people   *booking.Registrar
 	gateway  *gateway.Server // nil without a gateway
 	admin    *admin.Server
-	end      context.CancelFunc // of prefetch and settling
+	end      context.CancelFunc // of settling
 	running  sync.WaitGroup
 }
 
@@ -38,12 +38,23 @@ type shift struct {
 // leaves what ran before untouched.
 func (n *node) startShift(f *file) (*shift, error) {
 	s := &shift{node: n, file: f, metrics: prometheus.NewRegistry()}
+	before := &upstream.Registry{}
 	var err error
-	if s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: s.metrics, Tokens: n.tokens}); err != nil {
+	if n.current == nil {
+		s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: n.metrics, Tokens: n.tokens})
+	} else {
+		before = n.current.registry
+		s.registry, err = before.Renew(f.Sources)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.makeFetch(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
-		return nil, errors.Join(err, s.registry.Close())
+	if err := errors.Join(s.makeJobs(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
+		return nil, errors.Join(err, s.registry.Retire(before))
+	}
+	// The last that may fail, and the first that others notice.
+	if err := s.takeSources(); err != nil {
+		return nil, errors.Join(err, s.registry.Retire(before))
 	}
 	s.start()
 	return s, nil
@@ -53,14 +64,6 @@ func (s *shift) start() {
 	n := s.node
 	working, end := context.WithCancel(n.life)
 	s.end = end
-	if s.manager != nil {
-		s.must("prefetch", func() error { return s.manager.Run(working) })
-		s.running.Go(func() {
-			n.store.HearRefetches(working, func(source scheduling.SourceID, scope scheduling.Scope) {
-				s.manager.Trigger(source, scope)
-			})
-		})
-	}
 	if s.booking != nil {
 		s.must("booking", func() error { return ended(working, s.booking.Run(working)) })
 	}
@@ -89,18 +92,36 @@ func (s *shift) must(name string, run func() error) {
 	})
 }
 
-func (s *shift) makeFetch() error {
+func (s *shift) makeJobs() (err error) {
+	if s.node.role.prefetch {
+		s.jobs, err = s.file.jobs(s.registry)
+	}
+	return err
+}
+
+// takeSources gives the prefetch its sources, and begins it with the first
+// shift: sources that stay the same are not to notice that there is another.
+func (s *shift) takeSources() error {
 	n := s.node
-	if !n.role.prefetch {
+	switch {
+	case !n.role.prefetch:
 		return nil
+	case n.manager != nil:
+		return n.manager.Update(s.jobs)
 	}
-	jobs, err := s.file.jobs(s.registry)
-	if err != nil {
-		return err
-	}
-	s.manager = prefetch.NewManager(prefetch.Deps{
-		Writer: n.store, Leaser: n.store, Logger: n.log, Registerer: s.metrics,
-	}, jobs)
+	n.manager = prefetch.NewManager(prefetch.Deps{
+		Writer: n.store, Leaser: n.store, Logger: n.log, Registerer: n.metrics,
+	}, s.jobs)
+	n.running.Go(func() {
+		if err := n.manager.Run(n.life); err != nil {
+			n.broken <- fmt.Errorf("prefetch: %w", err)
+		}
+	})
+	n.running.Go(func() {
+		n.store.HearRefetches(n.life, func(source scheduling.SourceID, scope scheduling.Scope) {
+			n.manager.Trigger(source, scope)
+		})
+	})
 	return nil
 }
 
@@ -172,8 +193,9 @@ func (s *shift) detail(id scheduling.SourceID) (admin.Detail, bool) {
 }
 
 // stop ends the servers and the work at once; requests under way have stopTime.
-// Who has not ended by then is told and left behind.
-func (s *shift) stop() {
+// Who has not ended by then is told and left behind. What next goes on with, nil
+// for nothing, stays.
+func (s *shift) stop(next *shift) {
 	n := s.node
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.life), stopTime)
 	defer cancel()
@@ -196,7 +218,11 @@ func (s *shift) stop() {
 	if !waitFor(&s.running, closeTime) {
 		n.log.Warn("work was left behind at the end")
 	}
-	if err := s.registry.Close(); err != nil {
+	kept := &upstream.Registry{}
+	if next != nil {
+		kept = next.registry
+	}
+	if err := s.registry.Retire(kept); err != nil {
 		n.log.Warn("closing", "error", err)
 	}
 }
