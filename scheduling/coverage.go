@@ -49,9 +49,11 @@ func NewCoverageID(random [26]byte) string {
 	return coveragePrefix + strings.TrimPrefix(NewPatientID(random), patientPrefix)
 }
 
-// OwnCoverageID tells whether the id has the form of ours.
+// OwnCoverageID tells whether the id has the form of ours. What has another form
+// is looked for nowhere: it may be the number of a policy (law 10).
 func OwnCoverageID(id string) bool {
-	return len(id) == len(coveragePrefix)+26 && strings.HasPrefix(id, coveragePrefix)
+	random, ok := strings.CutPrefix(id, coveragePrefix)
+	return ok && OwnPatientID(patientPrefix+random)
 }
 
 // CoverWay is when a source is told of a patient's coverage.

@@ -120,7 +120,7 @@ func (r *Registrar) coverages(ctx context.Context, principal string, patients, n
 }
 
 func (r *Registrar) coverage(ctx context.Context, principal, id string) (scheduling.Coverage, error) {
-	if r.Coverages == nil || !scheduling.ValidID(id) {
+	if r.Coverages == nil || !scheduling.OwnCoverageID(id) {
 		return scheduling.Coverage{}, unknownCoverage()
 	}
 	c, err := r.Coverages.Coverage(ctx, principal, id)

@@ -77,9 +77,10 @@ func TestTheNamedCoverageAloneIsSent(t *testing.T) {
 		req.Target, req.Key, req.Coverages = target(tr.offer(1)), "", []string{"cv-nobody"}
 	})
 	wantCode(t, err, scheduling.UnknownID)
-	tr.coverages.AddCoverage(t.Context(), "ann", scheduling.Coverage{ID: "cv-other", Patient: scheduling.NewPatientID([26]byte{9}), Resource: []byte(`{}`)})
+	other := scheduling.NewCoverageID([26]byte{9})
+	tr.coverages.AddCoverage(t.Context(), "ann", scheduling.Coverage{ID: other, Patient: scheduling.NewPatientID([26]byte{9}), Resource: []byte(`{}`)})
 	_, err = tr.book(t, tr.desk, patient, func(req *booking.BookRequest) {
-		req.Target, req.Key, req.Coverages = target(tr.offer(1)), "", []string{"cv-other"}
+		req.Target, req.Key, req.Coverages = target(tr.offer(1)), "", []string{other}
 	})
 	wantCode(t, err, scheduling.NotAcceptable)
 	if e, err := tr.store.Read(t.Context(), tr.offer(1)); err == nil {
