@@ -38,7 +38,7 @@ var aviaryClinics = []struct {
 	id, dialect, fhir, more string
 }{
 	{"a3", "argonaut", "stu3", ""},
-	{"a4", "argonaut", "r4", ""},
+	{"a4", "argonaut", "r4", "coverage: before, "},
 	{"sl", "slots", "r4", ""},
 	{"s3", "slots", "stu3", "register: search-then-post, "},
 	{"no", "argonaut", "r4", "quirks: {hold: none}, "},
@@ -107,7 +107,7 @@ sources:
 `, a.redis.URL(), secret, auth.Digest(canaryAPIKey), auth.Digest("reader"), secret)
 	for _, c := range aviaryClinics {
 		sim, base := simulate(t, ehrsim.Options{
-			Dialect: ehrsim.Dialect(c.dialect), FHIR: ehrsim.FHIR(c.fhir), Practitioners: 2, Days: 6, Zone: "UTC", HoldFor: 20 * time.Second,
+			Dialect: ehrsim.Dialect(c.dialect), FHIR: ehrsim.FHIR(c.fhir), Practitioners: 2, Days: 7, Zone: "UTC", HoldFor: 20 * time.Second,
 		})
 		a.sims[c.id], a.bases[c.id] = sim, base
 		fmt.Fprintf(&b, `  - {id: %s, base: %q, dialect: %s, fhir: %s, timezone: UTC, %sprefetch: {cron: "@every 2s"},
@@ -187,7 +187,7 @@ func (a *aviary) look(t *testing.T) {
 			a.keep(place, fmt.Sprint(page, res.Header, string(body)))
 		}
 	}
-	t.Logf("in doubt: %d", len(ids))
+	t.Logf("%s: in doubt: %d", time.Now().Format(time.TimeOnly), len(ids))
 	for _, sim := range a.sims {
 		for _, r := range sim.Requests(0) {
 			a.keep("addresses at EHRs", r.Method+" "+r.Path+"?"+r.Query)

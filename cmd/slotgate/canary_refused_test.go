@@ -19,13 +19,14 @@ func (g guest) refused(slots []slot, unheld slot) {
 	g.wrongPeople()
 	g.wrongAddresses(me)
 	g.wrongPlace(me, slots, unheld)
+	g.wrongCoverage(me)
 	g.want(is(204), http.MethodDelete, "/Patient/"+me, "")
 }
 
 // bodies are all the entries that take one.
 func (g guest) bodies() []string {
 	return []string{
-		"/Patient", "/Patient/_search", "/Appointment/$find", "/Appointment/$hold", "/Appointment/$book",
+		"", "/Coverage", "/Patient", "/Patient/_search", "/Appointment/$find", "/Appointment/$hold", "/Appointment/$book",
 		"/Appointment/quonxcanary/$hold", "/Appointment/QUONXCANARY/$book", "/Appointment/_search",
 	}
 }
@@ -78,8 +79,7 @@ func (g guest) unreadable() {
 // wrongPeople sends Patients that can be read and are not taken.
 func (g guest) wrongPeople() {
 	g.t.Helper()
-	json := g
-	json.xml = false
+	json := g.asJSON()
 	with := func(old, replacement string) string { return strings.Replace(json.person(0), old, replacement, 1) }
 	kind := []string{"Content-Type", "application/fhir+json"}
 	for what, body := range map[string]string{
@@ -187,6 +187,7 @@ func (g guest) atTheEHR(slots []slot, faults []ehrsim.Fault, number int) {
 	for i, fault := range faults {
 		number++
 		me := g.want(is(201), http.MethodPost, "/Patient", g.person(number)).id
+		g.ask(http.MethodPost, "/Coverage", g.card("Patient/"+me, ""))
 		at := "/Appointment/" + slots[i].offer
 		body := g.parameters("patient-id", me, "comment", canaryComment)
 		steps := []func(){
@@ -218,7 +219,7 @@ func canaryFaults() []ehrsim.Fault {
 		fault.Count = 2
 		all = append(all, fault)
 	}
-	for _, on := range []string{"register", "hold", "book", "cancel", "read", "search"} {
+	for _, on := range []string{"register", "coverage", "hold", "book", "cancel", "read", "search"} {
 		for _, status := range []int{0, http.StatusBadRequest, http.StatusUnauthorized, http.StatusConflict, http.StatusInternalServerError} {
 			all = append(all, ehrsim.Fault{Kind: ehrsim.FaultEcho, On: on, Status: status, Count: 4})
 		}
@@ -226,7 +227,7 @@ func canaryFaults() []ehrsim.Fault {
 	for _, kind := range []ehrsim.FaultKind{
 		ehrsim.FaultLost, ehrsim.FaultCommitLost, ehrsim.FaultCommitNonsense, ehrsim.FaultCommitEmpty, ehrsim.FaultDie, ehrsim.FaultRefuse,
 	} {
-		all = append(all, ehrsim.Fault{Kind: kind, On: "register", Count: 3})
+		all = append(all, ehrsim.Fault{Kind: kind, On: "register", Count: 3}, ehrsim.Fault{Kind: kind, On: "coverage", Count: 3})
 	}
 	for _, kind := range []ehrsim.FaultKind{
 		ehrsim.FaultReset, ehrsim.FaultHang, ehrsim.FaultHTML, ehrsim.FaultCutJSON, ehrsim.FaultWrongType, ehrsim.FaultStatus, ehrsim.FaultHugeGzip,

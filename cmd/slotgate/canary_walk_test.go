@@ -137,7 +137,7 @@ func (g guest) parameters(pairs ...string) string {
 
 const cancelPatch = `[{"op":"test","path":"/status","value":%q},{"op":"replace","path":"/status","value":"cancelled"}]`
 
-// walk does everything that a patient can do. It needs four slots.
+// walk does everything that a patient can do. It needs six slots.
 func (g guest) walk(slots []slot) {
 	g.t.Helper()
 	key := []string{"Idempotency-Key", canaryKey + "-register"}
@@ -160,6 +160,8 @@ func (g guest) walk(slots []slot) {
 	g.want(is(200), http.MethodPost, "/Appointment/"+slots[2].offer+"/$hold", "")
 	g.want(is(200), http.MethodPatch, "/Appointment/"+slots[2].offer, fmt.Sprintf(cancelPatch, "pending"), "Content-Type", patchJSON)
 	g.byResource(me, slots[3].offer)
+	g.insured(me, slots[4].offer)
+	g.atOnce(slots[5].offer)
 	g.want(is(204), http.MethodDelete, "/Patient/"+me, "")
 	g.want(is(404), http.MethodGet, "/Patient/"+me, "")
 }
