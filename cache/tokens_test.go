@@ -82,10 +82,10 @@ func TestARefusedTokenIsDroppedOnceInAWhile(t *testing.T) {
 			t.Fatalf("an older one's refusal dropped %q", record)
 		}
 		refuse(b, "one", true) // by a node whose newest key is another
-		refuse(a, "one", true)
 		if record, _, _ := a.Load(t.Context()); record != nil {
 			t.Fatalf("still there: %q", record)
 		}
+		refuse(a, "one", true)
 		must(t, b.Save(t.Context(), "two", []byte("2"), time.Minute))
 		refuse(b, "two", false)
 		refuse(b, "two", false)
