@@ -26,7 +26,7 @@ type killJourney struct {
 	// For worlds of their own: a fault of the EHR, set after the setup, and how
 	// the source is configured.
 	fault  ehrsim.Fault
-	config string
+	config string // more keys of the source, or "booking: " and more of its times
 }
 
 var killJourneys = []killJourney{
@@ -64,7 +64,10 @@ var killJourneys = []killJourney{
 		{"cancel.saved", "A cancelled"},
 	}},
 	{name: "reschedule", setup: []string{"book A"}, ask: "book B for A", ends: [][2]string{
-		{"book.intent", "A booked, B not-booked"},
+		{"book.intent", "A booked, B free"},
+		{"reschedule.claimed", "A booked, B free"},
+		{"reschedule.prepared", "A booked, B free"},
+		{"reschedule.intent", "A booked, B not-booked"},
 		{"book.answered", "A cancelled, B booked"},
 		{"book.read", "A cancelled, B booked"},
 		{"book.saved", "A cancelled, B booked"},
@@ -76,23 +79,63 @@ var killJourneys = []killJourney{
 	}},
 }
 
+// killCancelFirst and killMove are all steps of the other ways to reschedule: in
+// the end one appointment stands.
+var (
+	killCancelFirst = []killJourney{{name: "replace", setup: []string{"book A"}, ask: "book B for A", ends: [][2]string{
+		{"key.begun", "A booked, B none"},
+		{"hold.intent", "A booked, B free"},
+		{"hold.answered", "A booked, B free"},
+		{"book.intent", "A booked, B held"},
+		{"reschedule.claimed", "A cancelled, B booked"},
+		{"cancel.intent", "A booked, B held"},
+		{"cancel.answered", "A cancelled, B booked"},
+		{"cancel.read", "A cancelled, B booked"},
+		{"cancel.saved", "A cancelled, B booked"},
+		{"reschedule.prepared", "A cancelled, B booked"},
+		{"reschedule.intent", "A booked, B not-booked"},
+		{"book.answered", "A cancelled, B booked"},
+		{"book.read", "A cancelled, B booked"},
+		{"book.saved", "A cancelled, B booked"},
+	}}}
+	killMove = []killJourney{{name: "replace", setup: []string{"book A"}, ask: "book B for A", ends: [][2]string{
+		{"key.begun", "A booked, B none"},
+		{"book.intent", "A booked, B free"},
+		{"reschedule.claimed", "A cancelled, B booked"},
+		{"reschedule.prepared", "A cancelled, B booked"},
+		{"reschedule.intent", "A booked, B not-booked"},
+		{"book.answered", "A cancelled, B booked"},
+		{"book.read", "A cancelled, B booked"},
+		{"book.saved", "A cancelled, B booked"},
+	}}}
+)
+
 // TestKillNineAtEveryStepOfABooking: whatever a gateway was about when it died,
 // another one brings the record to what the EHR says. Nothing is booked twice,
 // nothing is lost, and every id answers.
 func TestKillNineAtEveryStepOfABooking(t *testing.T) {
-	for _, so := range []ehrsim.Options{
-		{Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3}, {Dialect: ehrsim.Slots, FHIR: ehrsim.R4},
+	argonaut, slots := ehrsim.Options{Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3}, ehrsim.Options{Dialect: ehrsim.Slots, FHIR: ehrsim.R4}
+	for name, house := range map[string]struct {
+		ehrsim.Options
+		config   string
+		journeys []killJourney
+	}{
+		"argonaut":              {argonaut, "", killJourneys},
+		"slots":                 {slots, "", killJourneys},
+		"argonaut cancel-first": {argonaut, ", quirks: {reschedule: cancel-first}", killCancelFirst},
+		"slots cancel-first":    {slots, ", quirks: {reschedule: cancel-first}", killCancelFirst},
+		"slots move":            {slots, ", quirks: {reschedule: move}", killMove},
 	} {
-		t.Run(string(so.Dialect), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newKillWorld(t, so, 30*time.Second, "")
+			w := newKillWorld(t, house.Options, 30*time.Second, house.config)
 			n := w.start(t, role{gateway: true})
-			for _, j := range killJourneys {
+			for _, j := range house.journeys {
 				for _, end := range j.ends {
 					t.Run(j.name+" until "+end[0], func(t *testing.T) {
 						t.Parallel()
 						killed := w.setUp(t, n.public.url(), j)
-						killed.unfindable = so.Dialect == ehrsim.Argonaut && end[0] == "hold.answered"
+						killed.unfindable = house.Dialect == ehrsim.Argonaut && end[0] == "hold.answered"
 						killed.dieAt(end[0])
 						killed.settlesAs(n, end[1])
 					})
@@ -110,23 +153,26 @@ func killAlone(dialect ehrsim.Dialect) []killJourney {
 		{name: "settlers of a hold", ask: "hold A", ends: [][2]string{{"hold.intent,settle.holding,settle.releasing", "A free"}}},
 		{name: "settlers of a release", setup: []string{"hold A"}, ask: "cancel A", ends: [][2]string{{"release.intent,settle.releasing", "A free"}}},
 		{name: "settlers of a booking", ask: "book A", ends: [][2]string{{"book.answered,settle.booking", "A booked"}}},
-		{name: "settlers of none", ask: "book A", ends: [][2]string{{"book.intent,settle.booking,settle.doubt", "A not-booked"}}},
+		{name: "settlers of none", ask: "book A", ends: [][2]string{{"book.intent,settle.booking,settle.doubt,settle.not-booked", "A not-booked"}}},
 		{name: "settlers of a cancel", setup: book, ask: "cancel A", ends: [][2]string{{"cancel.answered,settle.cancelling", "A cancelled"}}},
 		{name: "settlers of a reschedule", setup: book, ask: replace, ends: [][2]string{{"book.saved,settle.booked", "A cancelled, B booked"}}},
 		{name: "answer lost", ask: "book A", fault: ehrsim.Fault{Kind: ehrsim.FaultCommitLost, On: "book", Count: 1}, ends: [][2]string{{"doubt.saved", "A booked"}}},
 	}
 	first := killJourney{name: "cancel first", setup: book, ask: replace, config: ", quirks: {reschedule: cancel-first}"}
-	first.ends = [][2]string{{"cancel.answered,settle.cancelling", "A cancelled, B booked"}, {"reschedule.intent", "A booked, B not-booked"}}
-	list = append(list, first)
-	if dialect == ehrsim.Argonaut {
+	first.ends = [][2]string{{"cancel.answered,settle.cancelling", "A cancelled, B booked"}}
+	back := first
+	back.name, back.fault = "give back", ehrsim.Fault{Kind: ehrsim.FaultStatus, Status: http.StatusUnprocessableEntity, On: "book", Count: 1}
+	back.ends = [][2]string{{"giveback.intent", "A booked, B held"}}
+	list = append(list, first, back)
+	list = append(list, killJourney{
+		name: "other slot", ask: "book A", fault: ehrsim.Fault{Kind: ehrsim.FaultOtherSlot, Count: 1},
+		ends: [][2]string{{"undo.intent", "A not-booked"}},
+	})
+	if dialect == ehrsim.Slots {
 		list = append(list, killJourney{
-			name: "other slot", ask: "book A", fault: ehrsim.Fault{Kind: ehrsim.FaultOtherSlot, Count: 1},
-			ends: [][2]string{{"undo.intent", "A not-booked"}},
+			name: "settlers of a hold that ran out", setup: []string{"hold A"}, ask: "cancel A", config: "booking: hold_default: 10s",
+			ends: [][2]string{{"key.begun,settle.held", "A free"}},
 		})
-	} else {
-		move := killJourney{name: "move", setup: book, ask: replace, config: ", quirks: {reschedule: move}"}
-		move.ends = [][2]string{{"reschedule.intent", "A booked, B not-booked"}, {"book.answered", "A cancelled, B booked"}}
-		list = append(list, move)
 	}
 	return list
 }
@@ -143,6 +189,7 @@ func TestKillNineOfThoseWhoSettle(t *testing.T) {
 					w := newKillWorld(t, so, 300*time.Millisecond, j.config)
 					n := w.start(t, role{gateway: true})
 					killed := w.setUp(t, n.public.url(), j)
+					killed.lapses = strings.HasSuffix(end[0], "settle.held")
 					n.stop()
 					killed.dieAt(end[0])
 					killed.settlesAs(w.start(t, role{gateway: true}), end[1])
@@ -162,6 +209,7 @@ type killCase struct {
 	// unfindable: a hold whose answer was lost cannot be found at the EHR, which
 	// was named neither an identifier nor a patient. The record must say so.
 	unfindable bool
+	lapses     bool // whoever settles a hold that ran out died of it: another does it
 }
 
 func (w *killWorld) setUp(t *testing.T, gateway string, j killJourney) *killCase {
@@ -247,8 +295,11 @@ func (c *killCase) settlesAs(n *node, want string) {
 	c.t.Helper()
 	eventually(c.t, func() error {
 		for _, o := range c.offers {
-			if _, err := inBooks(c.t, n, o.id); err != nil {
+			switch state, err := inBooks(c.t, n, o.id); {
+			case err != nil:
 				return err
+			case c.lapses && state == scheduling.EntryHeld:
+				return fmt.Errorf("%s is still held", o.id)
 			}
 		}
 		return nil

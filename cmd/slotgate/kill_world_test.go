@@ -107,6 +107,12 @@ func newKillWorld(t *testing.T, so ehrsim.Options, lease time.Duration, source s
 			t.Fatal(err)
 		}
 	}
+	times, inside := strings.CutPrefix(source, "booking: ")
+	if inside { // what is to be added to the times of booking
+		times, source = ", "+times, ""
+	} else {
+		times = ""
+	}
 	digest := sha256.Sum256([]byte(killKey))
 	secret := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	text := fmt.Sprintf(`
@@ -118,8 +124,8 @@ callers: [{id: site, key_sha256: %s, trusted: [ehr]}]
 booking: {secret: %q, holds_unnamed: 1000, margin: 300ms, settle_every: 50ms, settle_lease: %v, look_every: 200ms, look_max: 500ms, wait_running: 100ms}
 sources:
   - {id: ehr, base: %q, dialect: %s, fhir: %s, timezone: UTC, prefetch: {cron: "@every 1s"},
-     limits: {rate: 5000, concurrency: 100}, booking: {call_timeout: 2s, read_timeout: 1s, settle: 4s}%s}
-`, redistest.Start(t).URL(), secret, hex.EncodeToString(digest[:]), secret, lease, base, so.Dialect, so.FHIR, source)
+     limits: {rate: 5000, concurrency: 100}, booking: {call_timeout: 2s, read_timeout: 1s, settle: 4s%s}%s}
+`, redistest.Start(t).URL(), secret, hex.EncodeToString(digest[:]), secret, lease, base, so.Dialect, so.FHIR, times, source)
 	w := &killWorld{t: t, sim: sim, config: write(t, t.TempDir(), "slotgate.yaml", text)}
 	w.start(t, role{prefetch: true})
 	return w

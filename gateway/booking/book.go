@@ -229,7 +229,7 @@ func (d *Desk) toBooking(c Caller, req BookRequest, f found, can scheduling.Abil
 
 // run does what stands between the intent and its end.
 func (d *Desk) run(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) (View, error) {
-	e, err := d.prepare(ctx, e, can)
+	e, err := d.prepare(ctx, e, can, true)
 	if err != nil {
 		return View{}, err
 	}

@@ -146,12 +146,13 @@ func patientInCommon(old scheduling.Entry, source scheduling.SourceID, patients 
 }
 
 // prepare does what must be done before the new one may be sent, and says so in
-// the books. An entry that comes back in another state than booking has ended.
-func (d *Desk) prepare(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (scheduling.Entry, error) {
+// the books. first: the old one is not claimed yet. An entry that comes back in
+// another state than booking has ended.
+func (d *Desk) prepare(ctx context.Context, e scheduling.Entry, can scheduling.Abilities, first bool) (scheduling.Entry, error) {
 	if e.Intent.Attempt > 0 {
 		return e, nil
 	}
-	ready, err := d.makeRoom(ctx, e, can)
+	ready, err := d.makeRoom(ctx, e, can, first)
 	d.reach("reschedule.prepared")
 	if err != nil {
 		return d.notBooked(ctx, e, err, false)
@@ -177,15 +178,16 @@ func (d *Desk) prepare(ctx context.Context, e scheduling.Entry, can scheduling.A
 
 // makeRoom freezes or cancels the old one. ready is false while its cancel is in
 // doubt.
-func (d *Desk) makeRoom(ctx context.Context, e scheduling.Entry, can scheduling.Abilities) (ready bool, err error) {
+func (d *Desk) makeRoom(ctx context.Context, e scheduling.Entry, can scheduling.Abilities, first bool) (ready bool, err error) {
 	old, err := d.Books.Read(ctx, e.Replaces)
-	if err == nil {
+	if err == nil && first {
 		old, err = d.claimOld(ctx, e, old)
 	}
-	if err != nil {
-		return false, err
-	}
 	switch {
+	case err != nil:
+		return false, err
+	case old.State == scheduling.EntryBooked && old.ReplacedBy != e.ID:
+		return false, refuseState("the appointment to be replaced has changed meanwhile")
 	case e.Way == scheduling.Move:
 		return d.freeze(ctx, e, old, can)
 	case e.Way == scheduling.BookFirst && old.State == scheduling.EntryBooked:
@@ -251,7 +253,7 @@ func (d *Desk) resume(ctx context.Context, e scheduling.Entry, ehr EHR, can sche
 		_, err = d.notBooked(ctx, e, refuseState("the reschedule was broken off before anything was sent"), false)
 		return settling(err)
 	}
-	e, err = d.prepare(ctx, e, can)
+	e, err = d.prepare(ctx, e, can, false)
 	if err != nil || e.State != scheduling.EntryBooking || e.Intent.Attempt == 0 {
 		return settling(err)
 	}
