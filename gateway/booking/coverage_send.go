@@ -104,6 +104,9 @@ func (s *sending) settle(ctx context.Context) (done bool, err error) {
 		return false, s.unsettled()
 	}
 	native, found, err := s.at.FindCoverage(ctx, s.link.Identifier)
+	if err == nil && !found && past && !s.how.Conditional {
+		native, found, err = s.at.FindCoverage(ctx, s.link.Identifier) // two reads must find nothing (law 5)
+	}
 	switch {
 	case err == nil && found:
 		return true, s.keep(ctx, native, s.link.Version)

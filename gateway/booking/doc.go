@@ -33,6 +33,14 @@
 // EHR did, and ends it. It never sends again. See settle.go for when it may say
 // that something did not happen (law 5).
 //
+// # Newcomers
+//
+// A booking for somebody whom the source does not know, or with coverage, is a
+// journey of several calls: see journey.go. The Registrar keeps people and their
+// coverage, makes sources know them, once, and knows who was made and is left
+// without an appointment (Orphans). It is the desk's Patients, Insurance and
+// Keeping.
+//
 // # Principals
 //
 // An entry belongs to one principal. To every other one its id is unknown, or,

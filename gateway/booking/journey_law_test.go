@@ -281,3 +281,37 @@ func TestADeletedPatientTakesTheirCoverageAlong(t *testing.T) {
 		t.Errorf("%v, sent %v", v.Notices, tr.ehr.Coverages())
 	}
 }
+
+// TestWhoWasMadeByALostCallIsAnOrphanTooWhereTheSourceFindsThemItself: the second
+// call is answered with whom the first had made.
+func TestWhoWasMadeByALostCallIsAnOrphanTooWhereTheSourceFindsThemItself(t *testing.T) {
+	t.Parallel()
+	tr := newTrip(t, scheduling.RegisterIfNoneExist, scheduling.CoverAfter, false)
+	patient, _ := tr.newcomer(t, 0)
+	tr.ehr.Fail(scheduling.CallRegister, bookingtest.LostAfter)
+	tr.ehr.Be(bookingtest.HidesPeople, true)
+	tr.ehr.Fail(scheduling.CallBook, bookingtest.RefuseRules)
+	_, err := tr.book(t, tr.desk, patient)
+	wantCode(t, err, scheduling.NotAcceptable)
+	tr.clock.Advance(time.Hour)
+	if got := must(tr.registrar.Orphans(t.Context()))(t); len(got) != 1 || len(tr.ehr.Patients()) != 1 || got[0].Native != tr.ehr.Patients()[0] {
+		t.Errorf("listed: %v of %v", got, tr.ehr.Patients())
+	}
+}
+
+// TestAPatientWhoCannotBeLookedForIsListedByOurIdentifier: nobody knows whether
+// there is one.
+func TestAPatientWhoCannotBeLookedForIsListedByOurIdentifier(t *testing.T) {
+	t.Parallel()
+	tr := newTrip(t, scheduling.RegisterPost, scheduling.CoverAfter, false)
+	patient, _ := tr.newcomer(t, 0)
+	tr.ehr.Be(bookingtest.BlindToPeople, true)
+	tr.ehr.Fail(scheduling.CallRegister, bookingtest.LostAfter)
+	_, err := tr.book(t, tr.desk, patient)
+	wantCode(t, err, scheduling.SourceDown)
+	tr.clock.Advance(11 * time.Minute)
+	must(tr.desk.Sweep(t.Context(), napa))(t)
+	if got := must(tr.registrar.Orphans(t.Context()))(t); len(got) != 1 || got[0].Native != "" || got[0].ID == "" {
+		t.Errorf("listed: %+v", got)
+	}
+}

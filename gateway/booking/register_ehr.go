@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"slotgate/scheduling"
@@ -160,8 +161,12 @@ func (j *registration) conditional() bool { return j.how.Way == scheduling.Regis
 // settle finds out what became of a call whose answer is not known: by our
 // identifier, which was on it. No Patient and no error: it may be sent again.
 func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, error) {
-	ours := scheduling.PersonIdentifier{System: scheduling.PatientIdentifierSystem, Value: j.link.Identifier}
-	list, err := j.at.FindPatients(ctx, scheduling.PatientQuery{Identifiers: []scheduling.PersonIdentifier{ours}})
+	query := scheduling.PatientQuery{Identifiers: []scheduling.PersonIdentifier{j.ours()}}
+	past := j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag
+	list, err := j.at.FindPatients(ctx, query)
+	if err == nil && len(list) == 0 && past && !j.conditional() {
+		list, err = j.at.FindPatients(ctx, query) // two reads must find nothing (law 5)
+	}
 	var none scheduling.NativePatient
 	switch {
 	case err == nil && len(list) > 1:
@@ -173,11 +178,16 @@ func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, er
 		return none, j.unsettled()
 	case err != nil && !is(err, scheduling.NotSupported):
 		return none, err
-	case j.conditional(), j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag:
+	case j.conditional(), past:
 		return none, nil
 	default:
 		return none, j.unsettled()
 	}
+}
+
+// ours is our identifier on the Patient.
+func (j *registration) ours() scheduling.PersonIdentifier {
+	return scheduling.PersonIdentifier{System: scheduling.PatientIdentifierSystem, Value: j.link.Identifier}
 }
 
 // unsettled: nothing was booked, and a repeat will find what the source did.
@@ -254,6 +264,9 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 		return none, err
 	case err == nil && !found.Made:
 		err = j.certain(found, false)
+		// Whom the source says to have already may be the work of an earlier call
+		// of ours, whose answer was lost.
+		found.Made = before.State == scheduling.LinkSending && (found.Bare || slices.Contains(found.Identifiers, j.ours()))
 	}
 	if err != nil {
 		// A refusal is final: nothing of this call is there. An earlier one may

@@ -10,6 +10,12 @@ import (
 	"slotgate/scheduling"
 )
 
+// The lasting faults about people.
+const (
+	HidesPeople   Fault = "state: a search for patients shows nobody"
+	BlindToPeople Fault = "state: patients cannot be searched"
+)
+
 // folk is what the EHR knows of people.
 type folk struct {
 	patients  map[string]scheduling.NativePatient
@@ -148,7 +154,12 @@ func (h *EHR) FindPatients(ctx context.Context, q scheduling.PatientQuery) ([]sc
 	if err := h.mayRead(ctx); err != nil {
 		return nil, err
 	}
-	if len(q.Identifiers) > 0 {
+	switch {
+	case h.state[BlindToPeople]:
+		return nil, h.blame(scheduling.NotSupported)
+	case h.state[HidesPeople]:
+		return nil, nil
+	case len(q.Identifiers) > 0:
 		return h.whoHas(q.Identifiers), nil
 	}
 	var list []scheduling.NativePatient
