@@ -96,6 +96,8 @@ func (c *Client) sendCoverage(ctx context.Context, o order, sent *model.Coverage
 	switch {
 	case err == nil && got.failed() && len(got.coverages) == 0:
 		return none, c.refuseCoverage(shapeOutcome, got, sent)
+	case err == nil && got.failed():
+		return none, c.doubt(&fault{status: a.status}) // it says both yes and no
 	case err == nil:
 		return c.nativeCoverage(got, a, o, sent)
 	case a == nil:

@@ -166,6 +166,7 @@ func TestHowACoverageIsRefused(t *testing.T) {
 		"empty, and no address":   {201, "", "", "", scheduling.InDoubt, "", "", ""},
 		"an id that is none":      {201, "", "Coverage/a_b", "", scheduling.InDoubt, "", "", ""},
 		"two":                     {200, `{"resourceType":"Bundle","type":"searchset","entry":[{"resource":` + found + `},{"resource":` + found + `}]}`, "", "", scheduling.InDoubt, "", "", ""},
+		"both yes and no":         {200, `{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + found + `},{"resource":` + outcome("invalid", "x") + `}]}`, "", "", scheduling.InDoubt, "", "", ""},
 		"somebody else's":         {201, `{"resourceType":"Coverage","id":"cov","beneficiary":{"reference":"Patient/pat-9"}}`, "", "", scheduling.NotAcceptable, "the source answered with the coverage of somebody else", "", ""},
 		"empty, with its address": {201, "", "https://ehr/fhir/Coverage/77/_history/1", "", "", "", "", "77"},
 		"a coverage":              {201, found, "", "", "", "", "", "cov"},
