@@ -17,3 +17,10 @@ func (k principalKeys) links(id string) string    { return k.tag + "links:" + id
 //
 //	register:<digest>  STRING  token of who registers, with a lifetime
 func (k sourceKeys) register(digest string) string { return k.tag + "register:" + digest }
+
+// The keys of those whom we made at a source, and who have no appointment.
+//
+//	orphans       HASH  our identifier on the Patient -> version, a colon, the record (sealed)
+//	orphanplaces  HASH  digest of the Patient's id at the source -> our identifier
+func (k sourceKeys) orphans() string      { return k.tag + "orphans" }
+func (k sourceKeys) orphanPlaces() string { return k.tag + "orphanplaces" }

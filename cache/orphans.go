@@ -44,13 +44,6 @@ func (s *Store) Orphans(v *vault.Vault) *Orphans {
 	}
 }
 
-// The keys of the orphans of one source.
-//
-//	orphans       HASH  our identifier on the Patient -> version, a colon, the record (sealed)
-//	orphanplaces  HASH  digest of the Patient's id at the source -> our identifier
-func (k sourceKeys) orphans() string      { return k.tag + "orphans" }
-func (k sourceKeys) orphanPlaces() string { return k.tag + "orphanplaces" }
-
 // saveOrphanSource keeps one in place of that of its version.
 //
 //	KEYS     1 orphans, 2 orphanplaces
