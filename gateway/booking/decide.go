@@ -21,7 +21,8 @@ func (d *Desk) Unsettled(ctx context.Context) ([]scheduling.Entry, error) {
 }
 
 // Decide ends what reading could not: a person looked at the EHR. The decision
-// is kept in the entry and logged. What is decided to be booked is read back, and
+// is kept in the entry and logged. Of a cancel in doubt it tells whether the
+// appointment is booked still. What is decided to be booked is read back, and
 // must be what was asked for: it is Native, or else what was found before.
 //
 // Errors: unknown-id, bad-request without who and why, missing-data where it is
@@ -35,12 +36,16 @@ func (d *Desk) Decide(ctx context.Context, in Decision) error {
 	if err != nil {
 		return err
 	}
-	if e.State != scheduling.EntryDoubt || !e.Doubt.Unresolved {
+	waits := e.State == scheduling.EntryDoubt || e.State == scheduling.EntryCancelling
+	if !waits || e.Doubt == nil || !e.Doubt.Unresolved {
 		return refuseState("nothing is to be decided here")
 	}
 	ehr, can, err := d.ehr(e.Source)
 	if err != nil {
 		return err
+	}
+	if e.State == scheduling.EntryCancelling {
+		return d.decideCancel(ctx, e, in, ehr, can)
 	}
 	var a scheduling.Appointment
 	var notProved []string
@@ -58,6 +63,37 @@ func (d *Desk) Decide(ctx context.Context, in Decision) error {
 		}
 	}
 	return d.decided(ctx, e, in, a, notProved)
+}
+
+// decideCancel ends a cancel of which nobody could read what became of it. Where
+// it can be read by now, what the EHR shows must be what was decided.
+func (d *Desk) decideCancel(ctx context.Context, e scheduling.Entry, in Decision, ehr EHR, can scheduling.Abilities) error {
+	ctx = context.WithoutCancel(ctx)
+	a, found, err := d.readOne(ctx, e.Native, ehr, can, scheduling.ForSettle)
+	if stands := found && !a.Status.Void(); err == nil && stands != in.Booked {
+		return scheduling.Refuse(scheduling.NotAcceptable, "booked", "the source shows otherwise")
+	}
+	intent := e.Intent
+	e, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
+			return false
+		}
+		e.Decision = &scheduling.Decision{Booked: in.Booked, Native: e.Native, By: in.By, Reason: in.Reason, At: d.now()}
+		change.Wake = d.opts.LookEvery
+		return true
+	})
+	if err == nil && in.Booked {
+		e, err = d.stillBooked(ctx, e, "")
+	} else if err == nil {
+		e, err = d.cancelled(ctx, e, a, ehr, can)
+	}
+	if err == errOvertaken {
+		return refuseState("it has been settled meanwhile")
+	}
+	if err == nil {
+		d.Log.InfoContext(ctx, "a person decided what became of a cancel", "entry", e, "booked", in.Booked, "by", in.By)
+	}
+	return err
 }
 
 // nativeToDecide is the appointment that a decision is about.
@@ -99,6 +135,9 @@ func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a s
 	}
 	d.Log.InfoContext(ctx, "a person decided what was unresolved", "entry", saved, "booked", in.Booked, "by", in.By) // the reason is free text: it stays in the entry
 	if !in.Booked {
+		if ehr, can, err := d.ehr(e.Source); err == nil && e.Intent.Kind != scheduling.CallMove {
+			d.vacated(context.WithoutCancel(ctx), saved, ehr, can, scheduling.ForSettle) // our claim of it, if that is what it is
+		}
 		d.refetch(saved)
 		d.giveBack(ctx, saved, nil)
 	}
