@@ -41,7 +41,7 @@ func newClinic(t *testing.T, url string) *clinic {
 	}
 	w.window = scheduling.WindowKey{Schedule: "s1", Day: scheduling.DayOf(w.slots[0].Start, time.UTC)}
 	for range 2 {
-		s := open(t, url)
+		s := open(t, url, func(o *cache.Options) { o.PutBack = time.Millisecond })
 		w.stores = append(w.stores, s)
 		w.books = append(w.books, newBooks(t, s, w.vault))
 	}

@@ -142,11 +142,13 @@ func (o *Options) limits() []error {
 		{"write_timeout", o.WriteTimeout},
 		{"feed_poll", o.FeedPoll},
 		{"wait_timeout", o.WaitTimeout},
-		{"put_back", o.PutBack},
 	} {
 		if d.value < 10*time.Millisecond || d.value > 10*time.Minute {
 			errs = append(errs, config.At(d.field, "must be from 10ms to 10m"))
 		}
+	}
+	if o.PutBack < time.Millisecond || o.PutBack > 10*time.Minute {
+		errs = append(errs, config.At("put_back", "must be from 1ms to 10m"))
 	}
 	if o.KeepPatients < time.Hour || o.KeepPatients > 20*365*24*time.Hour {
 		errs = append(errs, config.At("keep_patients", "must be from 1h to 175200h"))
