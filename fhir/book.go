@@ -65,6 +65,8 @@ type Booked struct {
 	// People are to be registered, and are patients of the appointment beside
 	// Patients.
 	People []scheduling.Registration
+	// Named are the Patients of ours whom a Coverage that came as a resource names.
+	Named []string
 	// Coverages go with it: see Cover.
 	Coverages []GivenCoverage
 

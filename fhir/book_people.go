@@ -85,7 +85,12 @@ func (r *bookReader) people() error {
 	if len(r.out.Patients)+len(r.out.People) == 0 {
 		return nil // for the desk to refuse
 	}
-	_, err := r.out.Cover(r.opts, standIns(len(r.out.People)))
+	stand := standIns(len(r.out.People))
+	list, err := r.out.Cover(r.opts, stand)
+	if err != nil {
+		return err
+	}
+	r.out.Named, err = namedBeside(list, stand)
 	return err
 }
 

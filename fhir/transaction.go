@@ -157,7 +157,8 @@ func (t *Transaction) judge() error {
 	if err := t.allUsed(); err != nil {
 		return err
 	}
-	return t.name(list, stand)
+	t.Named, err = namedBeside(list, stand)
+	return err
 }
 
 // standIns are ids in the place of those that Patients will get.
@@ -169,19 +170,20 @@ func standIns(n int) []string {
 	return ids
 }
 
-func (t *Transaction) name(list []scheduling.Coverage, stand []string) error {
+// namedBeside are the Patients of ours whom coverages name, but for the stand-ins.
+func namedBeside(list []scheduling.Coverage, stand []string) (ids []string, err error) {
 	for _, c := range list {
-		ids, err := PatientsOf(c)
+		names, err := PatientsOf(c)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, id := range ids {
-			if !slices.Contains(stand, id) && !slices.Contains(t.Named, id) {
-				t.Named = append(t.Named, id)
+		for _, id := range names {
+			if !slices.Contains(stand, id) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
 			}
 		}
 	}
-	return nil
+	return ids, nil
 }
 
 // allUsed refuses a RelatedPerson whom no Coverage names: it would be lost.

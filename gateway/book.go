@@ -68,7 +68,7 @@ func (x *exchange) register(ctx context.Context, asked *fhir.Booked) (coverages 
 	if len(asked.People) > 0 && x.s.deps.Patients == nil {
 		return nil, scheduling.Refuse(scheduling.NotAcceptable, "patient-resource", "patients are not registered here: name one by patient-id")
 	}
-	if err := x.whole(asked.People); err != nil {
+	if err := x.judge(ctx, asked); err != nil {
 		return nil, err
 	}
 	var people []string
@@ -89,6 +89,25 @@ func (x *exchange) register(ctx context.Context, asked *fhir.Booked) (coverages 
 		}
 	}
 	return x.insure(ctx, asked.Coverages, given)
+}
+
+// judge refuses what can be known to fail, before anybody is registered.
+func (x *exchange) judge(ctx context.Context, asked *fhir.Booked) error {
+	if err := x.whole(asked.People); err != nil {
+		return err
+	}
+	if err := x.own(ctx, asked.Named); err != nil {
+		return err
+	}
+	for _, one := range asked.Coverages {
+		if one.Resource() {
+			continue
+		}
+		if _, err := x.s.deps.Coverages.ReadCoverage(ctx, x.principalName(), one.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // insure keeps what came as a resource, and names all.

@@ -57,8 +57,13 @@ func (r *registering) judge() error {
 	if err := r.whole(r.asked.Persons); err != nil {
 		return err
 	}
-	for _, id := range r.asked.Named {
-		if _, err := r.s.deps.Patients.Patient(r.ctx, r.principalName(), id); err != nil {
+	return r.own(r.ctx, r.asked.Named)
+}
+
+// own refuses patients who are not the caller's.
+func (x *exchange) own(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if _, err := x.s.deps.Patients.Patient(ctx, x.principalName(), id); err != nil {
 			return err
 		}
 	}
