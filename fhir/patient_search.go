@@ -45,7 +45,7 @@ func ParsePatientSearch(values url.Values) (scheduling.PatientSearch, []string, 
 				return s, nil, err
 			}
 			if !known {
-				unknown = append(unknown, name)
+				unknown = note(unknown, shown(name))
 				break
 			}
 		}

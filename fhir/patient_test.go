@@ -182,7 +182,7 @@ func TestWhatPatientsAreSearchedBy(t *testing.T) {
 			t.Errorf("%.40s: %v", query, err)
 		}
 	}
-	if _, unknown, _ := fhir.ParsePatientSearch(url.Values{"email": {"x"}, "address": {"y", "z"}}); strings.Join(unknown, " ") != "address email" {
+	if _, unknown, _ := fhir.ParsePatientSearch(url.Values{"email": {"x"}, "address": {"y", "z"}, "Ada Winters": {"y"}}); strings.Join(unknown, " ") != "(unreadable name) address email" {
 		t.Errorf("unknown: %v", unknown)
 	}
 }
