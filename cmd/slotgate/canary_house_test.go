@@ -167,7 +167,12 @@ func (a *aviary) look(t *testing.T) {
 	t.Helper()
 	var ids []string
 	for i, n := range a.nodes {
-		pages := []string{"/metrics", "/api/sources", "/api/in-doubt", "/api/orphans", "/livez", "/readyz", "/readyz/writes", "/"}
+		pages := []string{"/"}
+		for _, route := range n.current.admin.App().GetRoutes(true) {
+			if route.Method == http.MethodGet && !strings.Contains(route.Path, ":") {
+				pages = append(pages, route.Path)
+			}
+		}
 		doubts, _ := a.unsettled(t.Context(), i)
 		for _, id := range doubts {
 			pages = append(pages, "/api/in-doubt/"+id)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gofiber/fiber/v2"
+
 	"slotgate/upstream/ehrsim"
 )
 
@@ -15,12 +17,40 @@ import (
 func (g guest) refused(slots []slot, unheld slot) {
 	g.t.Helper()
 	me := g.want(is(201), http.MethodPost, "/Patient", g.person(1)).id
+	g.everyRoute()
 	g.unreadable()
 	g.wrongPeople()
 	g.wrongAddresses(me)
 	g.wrongPlace(me, slots, unheld)
 	g.wrongCoverage(me)
 	g.want(is(204), http.MethodDelete, "/Patient/"+me, "")
+}
+
+// routes are those of the gateway, methods with paths.
+func (a *aviary) routes() (list []fiber.Route) {
+	for _, route := range a.nodes[0].current.gateway.App().GetRoutes(true) {
+		route.Path = strings.TrimSuffix(strings.ReplaceAll(route.Path, "%24", "$"), "/")
+		if strings.HasPrefix(route.Path, "/fhir/") && route.Method != http.MethodHead {
+			list = append(list, route)
+		}
+	}
+	return list
+}
+
+// everyRoute asks each route of the base for the canary.
+func (g guest) everyRoute() {
+	g.t.Helper()
+	query := url.Values{"name": {canaryFamily}, "identifier": {canaryID}, "_id": {canaryID}, "patient": {canaryID}, canaryLine: {canaryBirth}}.Encode()
+	for _, route := range g.a.routes() {
+		path, ours := strings.CutPrefix(strings.ReplaceAll(route.Path, ":id", canaryID), "/fhir/"+g.base)
+		switch {
+		case !ours:
+		case route.Method == http.MethodGet:
+			g.ask(route.Method, path+"?"+query, "")
+		default:
+			g.ask(route.Method, path, query, "Content-Type", "application/x-www-form-urlencoded")
+		}
+	}
 }
 
 // bodies are all the entries that take one.

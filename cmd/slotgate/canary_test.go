@@ -157,11 +157,26 @@ func (a *aviary) check(t *testing.T) {
 	for _, l := range leaks(places) {
 		t.Error(l)
 	}
+	a.walkedAll(t)
 	for _, status := range []int{
 		200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 429, 431, 501, 502, 503, 504,
 	} {
 		if !a.seen[status] {
 			t.Errorf("nobody was answered %d", status)
+		}
+	}
+}
+
+// walkedAll wants every route of the gateway to have been asked for: one that
+// comes anew is to be walked, too.
+func (a *aviary) walkedAll(t *testing.T) {
+	t.Helper()
+	a.mu.Lock()
+	log := a.told["log of gateway 0"].String() + a.told["log of gateway 1"].String()
+	a.mu.Unlock()
+	for _, route := range a.routes() {
+		if !strings.Contains(log, fmt.Sprintf(`"method":%q,"route":%q`, route.Method, route.Path)) {
+			t.Errorf("nobody walked %s %s", route.Method, route.Path)
 		}
 	}
 }
