@@ -58,12 +58,17 @@ type newcomerCase struct {
 
 func (c *newcomerCase) book(gateway string) (int, said, error) {
 	c.t.Helper()
+	return c.bookUnder(gateway, onceKey)
+}
+
+func (c *newcomerCase) bookUnder(gateway, key string) (int, said, error) {
+	c.t.Helper()
 	body := fmt.Sprintf(`{"resourceType":"Parameters","parameter":[
 		{"name":"patient-resource","resource":{"resourceType":"Patient","identifier":[{"system":"urn:mrn","value":"%s"}],
 			"name":[{"family":"Newcomer-%s","given":["Nora"]}],"gender":"female","birthDate":"1990-02-03"}},
 		{"name":"coverage","resource":{"resourceType":"Coverage","status":"active","subscriberId":"sub-%s","payor":[{"display":"A payor"}]}}]}`,
 		c.number, c.number, c.number)
-	return visitor{gateway, c.v.session}.ask(c.t, http.MethodPost, "/"+c.offer.id+"/$book", "application/fhir+json", body, "Idempotency-Key", onceKey)
+	return visitor{gateway, c.v.session}.ask(c.t, http.MethodPost, "/"+c.offer.id+"/$book", "application/fhir+json", body, "Idempotency-Key", key)
 }
 
 func (c *newcomerCase) dieAt(point string) {
