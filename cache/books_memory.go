@@ -20,7 +20,7 @@ import (
 // looks where nothing was lost.
 const (
 	rememberFor   = 10 * time.Second
-	rememberedFor = rememberFor / 2
+	rememberedFor = rememberFor * 4 / 5
 	assertEvery   = time.Second
 )
 

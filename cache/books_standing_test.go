@@ -103,6 +103,22 @@ func TestLaw4ARedisThatWentBackTakesAndTellsNothingUntilAllIsPutBack(t *testing.
 	wantTold(t, a, booked)
 }
 
+func TestLaw4WithoutTheRightToAskWhoAnswersMissingWritesTell(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	c := client(t, server.URL())
+	must(t, c.Do(t.Context(), "ACL", "SETUSER", "default", "-info").Err())
+	a, b := gateways(t, server.URL(), time.Second)
+	beats(t, a, b)
+	before := take(t, c)
+	booked := bookAt(t, b, "slot1")
+	before.put(t, c)
+	beats(t, b) // what it lost, it finds out first
+	wantNothingTold(t, a, booked)
+	putBack(t, a, b)
+	wantTold(t, a, booked)
+}
+
 func TestLaw4APromotedReplicaTakesNothingEvenFromAGatewayThatLostNothing(t *testing.T) {
 	t.Parallel()
 	pair := redistest.StartPair(t)
