@@ -585,3 +585,29 @@ func readAll(t *testing.T, from io.Reader) string {
 	}
 	return string(data)
 }
+
+func TestWhatAnotherCallerBookedForThePatientIsTheirsToCancelAtTheEHR(t *testing.T) {
+	t.Parallel()
+	h, _ := usersHouse(t)
+	first, second := h.user(1), h.user(2)
+	slot := h.slots(t, "york", 1)[0]
+	a := first.with(t, tokenYork, http.MethodPost, "/fhir/r4/Appointment/"+slot.offer+"/$book", bookOne)
+	wantAnswer(t, "book", a, 200, "")
+	list := matches(t, second.with(t, tokenYork, http.MethodGet, "/fhir/r4/Appointment?patient=pat-1&source=york", ""))
+	if len(list) != 1 || list[0]["id"] == a.id {
+		t.Fatalf("the other session sees %v", list)
+	}
+	c := second.with(t, tokenYork, http.MethodPatch, "/fhir/r4/Appointment/"+fmt.Sprint(list[0]["id"]), testedPatch, "Content-Type", "application/json-patch+json")
+	wantAnswer(t, "cancel", c, 200, "")
+	if c.status != "cancelled" {
+		t.Fatalf("%s\n%s", c, c.raw)
+	}
+	if n := len(h.sims["york"].Appointments("booked")); n != 0 {
+		t.Fatalf("york has %d", n)
+	}
+	// Our books know at once: whoever booked it reads no appointment that is gone.
+	e, err := h.nodes[0].keeper.books.Read(t.Context(), slot.offer)
+	if err != nil || e.State != scheduling.EntryCancelled {
+		t.Fatalf("%s %v", e.State, err)
+	}
+}

@@ -125,12 +125,31 @@ func (d *Desk) sendUndo(ctx context.Context, c Caller, req CancelRequest, s seen
 	case is(rerr, scheduling.UnknownID), rerr == nil && after.Status.Void():
 		d.endUndo(ctx, c, req.ID)
 		d.refetch(before.Entry)
+		d.tellBooks(ctx, s)
 		return d.undoneView(c, s.record, after, before, req.Reason), nil
 	case err == nil, is(err, scheduling.InDoubt, scheduling.Internal):
 		return before, nil
 	default:
 		d.endUndo(ctx, c, req.ID)
 		return View{}, d.blame(ctx, before.Entry, err)
+	}
+}
+
+// tellBooks looks whether the appointment was booked through us, in another
+// principal's name: its slots are free then.
+func (d *Desk) tellBooks(ctx context.Context, s seen) {
+	for _, value := range s.shown.Identifiers {
+		offer, _, ok := d.readIdentifier(value)
+		if !ok {
+			continue
+		}
+		e, err := d.Books.Read(ctx, offer)
+		if err != nil || e.Source != s.record.Source || e.Native != s.record.Native || e.State != scheduling.EntryBooked {
+			continue
+		}
+		if _, err := d.refresh(ctx, e); err != nil {
+			d.Log.WarnContext(ctx, "a cancelled appointment will be noticed later", "entry", e, "error", err)
+		}
 	}
 }
 
