@@ -191,7 +191,7 @@ func (s appointmentSearch) pages(ctx context.Context, kind scheduling.Kind, quer
 // judgeSearch: a search that the source does not know says nothing of the
 // appointments, least of all that there is none.
 func (c *Client) judgeSearch(err error) error {
-	if refusedAs(err, http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusMethodNotAllowed,
+	if !faultOf(err).page && refusedAs(err, http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusMethodNotAllowed,
 		http.StatusUnprocessableEntity, http.StatusNotImplemented) {
 		return c.readFault(scheduling.NotSupported, faultOf(err), "the source does not search that")
 	}

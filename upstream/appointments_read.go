@@ -113,6 +113,8 @@ func (c *Client) judgeRead(err error) error {
 	from := asError(err)
 	code := scheduling.CodeOf(err)
 	switch {
+	case refusedAs(err, http.StatusNotFound, http.StatusGone) && faultOf(err).page:
+		code = scheduling.SourceNonsense
 	case refusedAs(err, http.StatusNotFound, http.StatusGone):
 		code = scheduling.UnknownID
 	case refusedAs(err, http.StatusMethodNotAllowed, http.StatusNotImplemented):

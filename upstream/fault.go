@@ -19,6 +19,7 @@ type fault struct {
 	again  bool  // a repeat at once may succeed
 	hurt   bool  // it counts against the source's health
 	costly bool  // the source wants to be asked for less at once
+	page   bool  // the answer is a page for people: of a proxy, not of the source
 	cause  error // for the operator
 	// because is set where our breaker refused the call: what opened it.
 	because scheduling.Code
@@ -64,10 +65,17 @@ func refusedAs(err error, statuses ...int) bool {
 	return false
 }
 
+// isPage tells whether an answer is HTML, as proxies give it when what is behind
+// them is away: it says nothing of the record that was asked for.
+func isPage(a *answer) bool {
+	body := bytes.ToLower(bytes.TrimLeft(a.body[:min(len(a.body), 256)], " \t\r\n\ufeff"))
+	return bytes.HasPrefix(body, []byte("<!doctype html")) || bytes.HasPrefix(body, []byte("<html"))
+}
+
 // judgeStatus makes an error of every answer that is not 2xx. The one table of
 // what a status means for a safe call.
 func judgeStatus(source scheduling.SourceID, a *answer, now time.Time) error {
-	f := &fault{status: a.status}
+	f := &fault{status: a.status, page: isPage(a)}
 	blame := func(code scheduling.Code, message string) error {
 		e := scheduling.Blame(code, source, f, message)
 		e.RetryAfter = retryAfter(a, now)
