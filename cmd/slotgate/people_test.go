@@ -21,7 +21,7 @@ import (
 )
 
 // site is a booking site that talks to the gateway for its users.
-type site struct{ base string }
+type site struct{ base, key string }
 
 // peopleHouse is a gateway before these sources, which have slots; each is a line
 // of YAML with its base in the place of %s.
@@ -53,7 +53,7 @@ sources:
 		}
 		return nil
 	})
-	s := site{gateway + "/fhir/"}
+	s := site{gateway + "/fhir/", killKey}
 	for id := range sources { // until its books, of an empty Redis, take changes
 		last := s.offers(t, id, 25)[24]
 		eventually(t, func() error {
@@ -73,7 +73,7 @@ func (s site) post(t *testing.T, user, path, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+killKey)
+	req.Header.Set("Authorization", "Bearer "+s.key)
 	req.Header.Set("X-Slotgate-Session", "session-of-the-user-"+user)
 	req.Header.Set("Content-Type", "application/fhir+json")
 	res, err := http.DefaultClient.Do(req)
@@ -183,6 +183,31 @@ func TestTheGuidesPeopleAreBookedWithTheirInsurance(t *testing.T) {
 			}
 			if strings.Join(card.Patients, " ") != native || !has || strings.Join(card.Classes, " ") != "plan=1FZQ" || card.SubscriberID != "DZW9200000000" || card.Payor != "Anthem Blue Cross of California" {
 				t.Errorf("%s: %+v, booked %v", id, card, has)
+			}
+		}
+	}
+}
+
+// TestTheDemosSourcesTakeTheGuidesPeople books for them at each, with one call: the
+// answer has nothing to say of their coverage.
+func TestTheDemosSourcesTakeTheGuidesPeople(t *testing.T) {
+	dir := testenv.Shared(t, "argonaut/examples")
+	_, gateway, admin := startDemo(t)
+	s := site{gateway + "/fhir/", "demo"}
+	for id := range sourcesOf(t, admin) {
+		offers := s.offers(t, id, 2)
+		for i, n := range []string{"1", "2"} {
+			patient, err := os.ReadFile(filepath.Join(dir, "Patient-argo-sch-patient-"+n+".json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			coverage, err := os.ReadFile(filepath.Join(dir, "Coverage-argo-sch-"+n+".json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, text := s.post(t, "user-"+n, "stu3/Appointment/"+offers[i]+"/$book", bookFor(string(patient), string(coverage)))
+			if status != 200 || !strings.Contains(text, `"booked"`) || strings.Contains(strings.ToLower(text), "coverage") {
+				t.Errorf("%s %s: %d %s", id, n, status, text)
 			}
 		}
 	}
