@@ -262,6 +262,40 @@ func TestTwentyBookingsOfOneNewPersonMakeOnePatient(t *testing.T) {
 	}
 }
 
+// TestWhyInsuranceIsRefusedIsToldAndRepeatsNobody has EHRs refuse it, in words that
+// help and in words that must not be passed on: where it comes after, the
+// appointment stands; where it must be first, there is none.
+func TestWhyInsuranceIsRefusedIsToldAndRepeatsNobody(t *testing.T) {
+	const patient = `{"resourceType":"Patient","identifier":[{"system":"urn:site:mrn","value":"M-%d"}],"name":[{"family":"Canaryfamily","given":["Ann"]}],"gender":"female","birthDate":"1990-04-1%d"}`
+	const coverage = `{"resourceType":"Coverage","status":"active","payor":[{"display":"Canarypayer"}],"subscriberId":"CANARY-88","subscriber":{"display":"Canaryfamily"}}`
+	sims, lines := peopleSims(t, 0)
+	s := peopleHouse(t, lines)
+	for id, sim := range sims {
+		first := strings.Contains(newPeople[id].options, "first")
+		shapes := ehrsim.CoverageShapes()
+		for i, offer := range s.offers(t, id, len(shapes)) {
+			if _, err := sim.SetFaults(ehrsim.Fault{Kind: ehrsim.FaultRefuse, On: "coverage", Shape: shapes[i]}); err != nil {
+				t.Fatal(err)
+			}
+			before := len(sim.Appointments("booked"))
+			status, text := s.post(t, fmt.Sprint("user-", i), "r4/Appointment/"+offer+"/$book", bookFor(fmt.Sprintf(patient, i, i), coverage))
+			booked := len(sim.Appointments("booked")) - before
+			if first && (status != 422 && status != 501 || booked != 0) || !first && (status != 200 || booked != 1) {
+				t.Errorf("%s %s: %d, %d booked: %s", id, shapes[i], status, booked, text)
+			}
+			if shapes[i] == "plan-refused" && !strings.Contains(text, "the plan is not accepted at this location") {
+				t.Errorf("%s: the reason is not told: %s", id, text)
+			}
+			told := strings.ReplaceAll(text, s.base, "") // our own addresses
+			for _, word := range []string{"anary", "CANARY", "java", "internal", "8443"} {
+				if strings.Contains(told, word) {
+					t.Errorf("%s %s: %q is told: %s", id, shapes[i], word, text)
+				}
+			}
+		}
+	}
+}
+
 // TestAForeignServerKnowsANewPersonAndTheirInsuranceOnce books for somebody new at
 // a server that nobody here wrote.
 func TestAForeignServerKnowsANewPersonAndTheirInsuranceOnce(t *testing.T) {
