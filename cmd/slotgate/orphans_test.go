@@ -77,8 +77,10 @@ func TestAPatientLeftWithoutAnAppointmentIsListedForTheClinic(t *testing.T) {
 		id, body string
 		status   int
 	}{
-		{row.ID, `{"by":"anna"}`, 422}, {"nobody", `{"by":"anna","reason":"seen"}`, 404},
-		{row.ID, `{"by":"anna","reason":"merged"}`, 200}, {row.ID, `{"by":"anna","reason":"merged"}`, 404},
+		{row.ID, `{"by":"anna"}`, 422},
+		{"nobody", `{"by":"anna","reason":"seen"}`, 404},
+		{row.ID, `{"by":"anna","reason":"merged"}`, 200},
+		{row.ID, `{"by":"anna","reason":"merged"}`, 404},
 	} {
 		res, err := http.Post(admin+"/api/orphans/"+c.id, "application/json", strings.NewReader(c.body))
 		if err != nil {

@@ -156,34 +156,35 @@ func (r *Registrar) Cover(ctx context.Context, principal, id string) ([]CoverRes
 	var results []CoverResult
 	for _, name := range sources {
 		source := scheduling.SourceID(name)
-		booked, err := r.booked(ctx, principal, source, c.Patient)
+		open, err := r.toCome(ctx, principal, source, c.Patient)
 		if err != nil {
 			return nil, err
 		}
-		if !booked {
-			continue
+		if len(open) > 0 {
+			results = append(results, r.coverAt(ctx, principal, source, id, open[0]))
 		}
-		result := CoverResult{Source: source, NotSent: r.Covering(source).Way == scheduling.CoverNone}
-		if !result.NotSent {
-			result.Err = r.SendCoverage(ctx, principal, source, id)
-		}
-		results = append(results, result)
 	}
 	return results, nil
 }
 
-// booked tells whether the patient has an appointment there that is to come, or
-// may have.
-func (r *Registrar) booked(ctx context.Context, principal string, source scheduling.SourceID, patient string) (bool, error) {
+// toCome are the appointments that the patient has there, or may have: what is
+// booked first.
+func (r *Registrar) toCome(ctx context.Context, principal string, source scheduling.SourceID, patient string) ([]scheduling.Entry, error) {
 	entries, err := r.Named.ByPatient(ctx, source, principal, patient)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	now := r.now()
-	return slices.ContainsFunc(entries, func(e scheduling.Entry) bool {
-		stands := e.State == scheduling.EntryBooked || e.State == scheduling.EntryBooking || e.State == scheduling.EntryDoubt
-		return stands && (len(e.Offer.Slots) == 0 || e.Offer.End().After(now))
-	}), nil
+	var booked, other []scheduling.Entry
+	for _, e := range entries {
+		switch past := len(e.Offer.Slots) > 0 && !e.Offer.End().After(r.now()); {
+		case past:
+		case e.State == scheduling.EntryBooked:
+			booked = append(booked, e)
+		case e.State == scheduling.EntryBooking || e.State == scheduling.EntryDoubt:
+			other = append(other, e)
+		}
+	}
+	return append(booked, other...), nil
 }
 
 // patientsIn are the patients of ours whom a coverage names: by references to

@@ -71,22 +71,29 @@ func undone(e scheduling.Entry) []scheduling.CoverStep {
 	return e.Private.Coverages
 }
 
-// coverAhead sends one coverage before the appointment is made. Where the source
+// coverAhead sends coverage before the appointment is made. Where the source
 // insists on it, its refusal ends the booking; else it is told beside it.
 func (d *Desk) coverAhead(ctx context.Context, c Caller, e scheduling.Entry, with covers) error {
 	e, err := d.toStep(ctx, e, scheduling.StepCover, func(p *scheduling.Private) { p.Coverages = with.steps })
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(with.steps, func(s scheduling.CoverStep) bool { return s.State == scheduling.CoverAsked })
-	d.reach("journey.cover")
-	step, err := d.send(ctx, c.Principal, e.Source, with.steps[at])
-	d.reach("journey.covered")
-	if err != nil && with.way == scheduling.CoverFirst {
-		return uncovered(err)
+	for _, step := range with.steps {
+		if step.State != scheduling.CoverAsked {
+			continue
+		}
+		d.reach("journey.cover")
+		step, err := d.send(ctx, c.Principal, e.Source, step)
+		d.reach("journey.covered")
+		if err != nil && with.way == scheduling.CoverFirst {
+			return uncovered(err)
+		}
+		e, err = d.toStep(ctx, e, scheduling.StepCover, func(p *scheduling.Private) { p.Coverages = replaced(p.Coverages, step) })
+		if err != nil {
+			return err
+		}
 	}
-	_, err = d.toStep(ctx, e, scheduling.StepCover, func(p *scheduling.Private) { p.Coverages = replaced(p.Coverages, step) })
-	return err
+	return nil
 }
 
 // uncovered is why a booking that wants coverage first is not made.
@@ -108,17 +115,7 @@ func uncovered(err error) error {
 // error tells why the source has it not.
 func (d *Desk) send(ctx context.Context, principal string, source scheduling.SourceID, step scheduling.CoverStep) (scheduling.CoverStep, error) {
 	err := d.Insurance.SendCoverage(ctx, principal, source, step.ID)
-	switch {
-	case err == nil:
-		step.State, step.Reason = scheduling.CoverSent, ""
-	case is(err, scheduling.UnknownID):
-		step.State = scheduling.CoverNotSent // forgotten meanwhile
-	case refusedCoverage(err):
-		step.State, step.Reason = scheduling.CoverRefused, scheduling.AsError(err).Message
-	default:
-		step.State = scheduling.CoverLater
-	}
-	return step, err
+	return stepAfter(step, err), err
 }
 
 // replaced is a copy of the steps with one in place of that of its id: what is
@@ -168,7 +165,7 @@ func (d *Desk) coverAfter(ctx context.Context, e scheduling.Entry) (scheduling.E
 			step, cause = d.send(ctx, e.Principal, e.Source, step)
 		}
 		d.reach("cover.answered")
-		late := d.now().Sub(e.Intent.SentAt) > d.opts.LookFor
+		late := d.now().Sub(coverSince(e)) > d.opts.LookFor
 		if cause != nil && step.State == scheduling.CoverLater && late {
 			step.State = scheduling.CoverNotSent
 			d.alarm(ctx, "coverage-not-sent", e)
@@ -209,5 +206,14 @@ func (d *Desk) coverWake(e scheduling.Entry) time.Duration {
 	}
 	how := d.Insurance.Covering(e.Source)
 	first := how.CallTimeout + 3*how.ReadTimeout + d.opts.Margin
-	return max(first, d.pause(e.Intent.SentAt))
+	return max(first, d.pause(coverSince(e)))
+}
+
+// coverSince is when the coverage was to be sent first: with the booking, or when
+// it was given later.
+func coverSince(e scheduling.Entry) time.Time {
+	if e.Intent != nil && e.Intent.SentAt.After(e.Journey.Since) {
+		return e.Intent.SentAt
+	}
+	return e.Journey.Since
 }

@@ -315,3 +315,53 @@ func TestAPatientWhoCannotBeLookedForIsListedByOurIdentifier(t *testing.T) {
 		t.Errorf("listed: %+v", got)
 	}
 }
+
+// TestLaw12CoverageGivenLaterIsSentWhateverBecomesOfUs kills the gateway beside
+// every call of it.
+func TestLaw12CoverageGivenLaterIsSentWhateverBecomesOfUs(t *testing.T) {
+	t.Parallel()
+	for at := int64(0); ; at++ {
+		tr := newTrip(t, scheduling.RegisterSearch, scheduling.CoverAfter, false)
+		patient, _ := tr.newcomer(t, 0)
+		v := must(tr.book(t, tr.desk, patient))(t)
+		tr.clock.Advance(25 * time.Hour)
+		id := tr.insure(t, patient, "late")
+		tr.fuse.left.Store(at)
+		mortal := tr.newRegistrar(t, mortalFolk{tr.ehr, tr.fuse})
+		died := dying(func() { _, _ = mortal.Cover(t.Context(), "ann", id) })
+		tr.fuse.left.Store(-1)
+		tr.settle(t, tr.desk, time.Hour)
+		if got := tr.ehr.Coverages(); len(got) != 1 {
+			t.Errorf("killed at %d: the EHR has %v", at, got)
+		}
+		if v := must(tr.desk.Read(t.Context(), ann(), v.Entry.ID))(t); len(v.Notices) > 0 || v.Entry.Journey.Step != scheduling.StepDone {
+			t.Errorf("killed at %d: %v %+v", at, v.Notices, v.Entry.Journey)
+		}
+		if !died {
+			if at < 4 {
+				t.Errorf("there are %d points only", at)
+			}
+			return
+		}
+	}
+}
+
+func TestCoverageGivenLaterIsSentOnceTheSourceIsBack(t *testing.T) {
+	t.Parallel()
+	tr := newTrip(t, scheduling.RegisterSearch, scheduling.CoverAfter, false)
+	patient, _ := tr.newcomer(t, 0)
+	v := must(tr.book(t, tr.desk, patient))(t)
+	tr.clock.Advance(47 * time.Hour)
+	id := tr.insure(t, patient, "late")
+	tr.ehr.Fail(scheduling.CallCover, bookingtest.NotSent, bookingtest.NotSent)
+	if got := must(tr.registrar.Cover(t.Context(), "ann", id))(t); len(got) != 1 || scheduling.CodeOf(got[0].Err) != scheduling.SourceDown {
+		t.Errorf("%v", got)
+	}
+	if v := must(tr.desk.Read(t.Context(), ann(), v.Entry.ID))(t); !v.Has(booking.CoverageUnsettled) {
+		t.Errorf("told: %v", v.Notices)
+	}
+	tr.settle(t, tr.desk, time.Hour)
+	if v := must(tr.desk.Read(t.Context(), ann(), v.Entry.ID))(t); len(v.Notices) > 0 || len(tr.ehr.Coverages()) != 1 {
+		t.Errorf("told: %v, the EHR has %v", v.Notices, tr.ehr.Coverages())
+	}
+}

@@ -20,6 +20,9 @@ type RegistrarDeps struct {
 	// At finds the registry of a source.
 	At    func(source scheduling.SourceID) (Registry, bool)
 	Named Named
+	// Books may be nil: that a coverage is to be sent for an appointment that
+	// stands is not written down with it.
+	Books Books
 	// Coverages and Insurers may be nil: no coverage is sent.
 	Coverages Coverages
 	Insurers  func(source scheduling.SourceID) (Insurer, bool)
@@ -33,7 +36,7 @@ type RegistrarDeps struct {
 	Metrics prometheus.Registerer
 	// Checkpoint, if set, is called at each named point, for tests that kill the
 	// process there: register.intent, register.answered, coverage.intent,
-	// coverage.answered. An intent has been saved and nothing sent; answered: the
+	// coverage.answered, cover.noted. An intent has been saved and nothing sent; answered: the
 	// EHR has answered and nothing is saved.
 	Checkpoint func(name string)
 }
