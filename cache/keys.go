@@ -42,6 +42,7 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	generations     HASH    slot id -> how often offers of it were used up
 //	feed            STREAM  id <seq>-0; fields n, f, a, w, c, d, s, m (see entry)
 //	lease           STRING  token of the worker that has the source, with a lifetime
+//	shown:<hour>    HASH    day -> offers of it that answers showed in that hour (since 1970), for three hours
 //	books           STRING  name of this life of the books; absent: they are lost, or never began
 //	entry:<id>      HASH    an entry: v version, e the record (JSON), p what tells of a person (sealed),
 //	                        n nonce of the latest save, h nonces of the latest saves, i digests of its patients,
@@ -77,6 +78,8 @@ func (k sourceKeys) status() string      { return k.tag + "status" }
 func (k sourceKeys) generations() string { return k.tag + "generations" }
 func (k sourceKeys) feed() string        { return k.tag + "feed" }
 func (k sourceKeys) lease() string       { return k.tag + "lease" }
+
+func (k sourceKeys) shown(hour int64) string { return k.tag + "shown:" + strconv.FormatInt(hour, 10) }
 
 // The keys of the books.
 func (k sourceKeys) books() string          { return k.tag + "books" }

@@ -18,6 +18,9 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 		Found:   found,
 		Outcome: fhir.FindOutcome(a.Find, found),
 	}
+	if x.s.deps.Demand != nil {
+		x.s.deps.Demand.Shown(found.Offers)
+	}
 	if next := x.s.nextOffer(a, found); next != "" {
 		answer.Next = x.link(address, a.params, a.Query.Count, next)
 	}

@@ -2,6 +2,10 @@ package gateway
 
 import "slotgate/scheduling"
 
+// Demand counts the offers that answers show, so that the prefetch looks sooner
+// where people look. It must be safe for concurrent use, and quick.
+type Demand interface{ Shown(offers []scheduling.Hit) }
+
 // Finder answers from what was prefetched. It must be safe for concurrent use,
 // and what it gives is never changed, by it or by us.
 type Finder interface {

@@ -30,6 +30,8 @@ type Deps struct {
 	Registerer prometheus.Registerer
 	Version    string // of the program, told in the CapabilityStatement
 	Now        func() time.Time
+	// Demand counts what $find shows; nil: nobody counts.
+	Demand Demand
 	// KeySet is the document of our public keys (RFC 7517), by which sources
 	// know what we signed; nil: we sign nothing, and none is served.
 	KeySet []byte

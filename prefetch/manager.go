@@ -20,6 +20,7 @@ type Deps struct {
 	Leaser     Leaser                // needed
 	Logger     *slog.Logger          // default: says nothing
 	Registerer prometheus.Registerer // default: no metrics are shown
+	Demand     Demand                // default: nobody tells what people look for
 	Now        func() time.Time      // default: time.Now
 	Jitter     func() float64        // in [0,1), safe for concurrent use; default: rand.Float64
 

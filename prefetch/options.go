@@ -43,6 +43,9 @@ type Options struct {
 	FarEvery    int
 	// DaysPerScope is how many days one fetch asks for at most. Default: 7.
 	DaysPerScope DayCount
+	// Quiet are the hours in which everything is looked at once, also what is
+	// looked at seldom. Default: none.
+	Quiet QuietHours
 	// MaxFetches is how many fetches in a row one part of the plan may need
 	// before the others have their turn. Default: 64.
 	MaxFetches int

@@ -21,6 +21,7 @@ type item struct {
 	days  scheduling.Days  // of a part: offsets from the plan's first day
 	scope scheduling.Scope // of an extra
 	every uint64           // ticks from one look to the next
+	haste int              // how many times that is halved, since people look there
 	phase uint64           // ticks from the first look to the second: spreads the parts
 	due   uint64           // the tick from which it is due
 	at    time.Time        // of the directory: the instant from which it is due
@@ -175,7 +176,7 @@ func (it *item) deadline() uint64 {
 	if it.kind != aPart {
 		return 0
 	}
-	return it.due + it.every
+	return it.due + it.pace()
 }
 
 // rarest is the least number of ticks to which a part that is cut may be put
@@ -189,13 +190,13 @@ func (p *plan) done(it *item, complete bool) {
 	it.unread = !complete
 	switch {
 	case !complete:
-		it.due = p.tick + min(uint64(1)<<min(it.misses, 32), max(it.every, rarest))
+		it.due = p.tick + min(uint64(1)<<min(it.misses, 32), max(it.pace(), rarest))
 		it.misses++
 		return
 	case !it.seen:
-		it.due = p.tick + it.phase
+		it.due = p.tick + min(it.phase, it.pace())
 	default:
-		it.due = p.tick + it.every
+		it.due = p.tick + it.pace()
 	}
 	it.seen, it.fresh, it.misses = true, true, 0
 }

@@ -45,6 +45,9 @@ type source struct {
 
 	doubts map[string]time.Time // slots that are kept though their records cannot be used, since when
 
+	heard uint64         // the tick at which demand was asked for last
+	night scheduling.Day // of the latest quiet hours
+
 	dirty  bool // the status is to be put
 	status scheduling.Status
 
@@ -180,6 +183,8 @@ func (s *source) turn(ctx context.Context) {
 		return
 	}
 	s.advance(now)
+	s.quiet(now)
+	s.hear(ctx)
 	var it *item
 	if !s.trying.waits(now) {
 		it = s.plan.pick(now)

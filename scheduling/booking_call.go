@@ -28,6 +28,7 @@ type Abilities struct {
 	// Bookable: holds and bookings can be made. Otherwise 501.
 	Bookable bool
 	Readonly bool // by configuration: 403
+	Paused   bool // by configuration, for a while: 503
 	Hold     HoldWay
 	// GatewayHolds: a gateway claim may stand in for a hold of the EHR.
 	GatewayHolds bool

@@ -26,6 +26,8 @@ type Source struct {
 	Release  Release
 	Zone     *time.Location // of times that come without an offset; nil: none
 	Readonly bool
+	// Paused: it is not asked for slots, and nothing is held or booked there.
+	Paused bool
 	// MaxAge is how long offers stay after they were last confirmed.
 	MaxAge time.Duration
 	// StaleAfter is the age from which the source is told as stale.
@@ -61,10 +63,12 @@ const (
 	StatePaused State = "paused"
 )
 
-// State judges the status at the instant now. A source that never answered is
-// down, as is one whose offers have become too old to be shown.
+// State judges the status at the instant now. A paused source is that and no
+// more. One that never answered is down, as is one whose offers have become too old to be shown.
 func (s Status) State(src Source, now time.Time) State {
 	switch {
+	case src.Paused:
+		return StatePaused
 	case s.LastSync.IsZero():
 		return StateDown
 	case src.MaxAge > 0 && now.Sub(s.LastSync) > src.MaxAge:

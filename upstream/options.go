@@ -49,6 +49,9 @@ type Options struct {
 	Insurance `yaml:",inline"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
+	// Paused: it is not asked for slots, and nothing is held or booked there;
+	// what stands can be read and cancelled. Default: false.
+	Paused bool `yaml:"paused"`
 	// Quirks bend the dialect.
 	Quirks Quirks `yaml:"quirks"`
 	// Codes is a file that maps the source's own codes to common ones: CSV
@@ -71,6 +74,9 @@ type Prefetch struct {
 	StaleAfter config.Duration `yaml:"stale_after"`
 	// DaysPerCall is the largest scope of one fetch, in days; default: 7.
 	DaysPerCall int `yaml:"days_per_call"`
+	// QuietHours are the hours, such as 22:00-05:30 in the source's zone, in which
+	// everything is looked at once, also what is looked at seldom; default: none.
+	QuietHours string `yaml:"quiet_hours"`
 	// Directory is how often who and what the source has is read anew;
 	// default: 24h.
 	Directory config.Duration `yaml:"directory"`
@@ -283,6 +289,7 @@ func (o *Options) Source() scheduling.Source {
 		Release:    o.FHIR,
 		Zone:       o.Timezone.Location,
 		Readonly:   o.Readonly,
+		Paused:     o.Paused,
 		MaxAge:     o.Prefetch.MaxAge.Std(),
 		StaleAfter: o.Prefetch.StaleAfter.Std(),
 		Horizon:    int(o.Prefetch.Horizon.Std() / (24 * time.Hour)),

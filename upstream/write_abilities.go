@@ -195,12 +195,13 @@ func (c *Client) Can() scheduling.Abilities {
 	t, b := c.learnt(), &c.opts.Booking
 	identifier, patient := c.searchWays(t)
 	if c.opts.Dialect == Links {
-		return scheduling.Abilities{Source: c.source.ID, Readonly: c.opts.Readonly}
+		return scheduling.Abilities{Source: c.source.ID, Readonly: c.opts.Readonly, Paused: c.opts.Paused}
 	}
 	return scheduling.Abilities{
 		Source:       c.source.ID,
 		Bookable:     *c.opts.Quirks.Bookable,
 		Readonly:     c.opts.Readonly,
+		Paused:       c.opts.Paused,
 		Hold:         c.holdWay(t),
 		GatewayHolds: *b.GatewayHolds,
 		Exclusive:    c.exclusive(t),

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"slotgate/cache"
@@ -17,6 +19,9 @@ import (
 
 // file is the whole configuration: the Options of every package, joined.
 type file struct {
+	// Contact is how the operators of sources reach ours, an address or a URL; it
+	// stands in the User-Agent of every call to a source.
+	Contact  string             `yaml:"contact"`
 	Gateway  gateway.Options    `yaml:",inline"`
 	Admin    admin.Options      `yaml:",inline"`
 	Auth     auth.Options       `yaml:",inline"`
@@ -45,8 +50,23 @@ func newFile() *file {
 	return f
 }
 
+// maxContact is the longest contact, in characters.
+const maxContact = 200
+
+// userAgent is what sources see of us.
+func (f *file) userAgent() string {
+	version, _ := buildVersion()
+	if f.Contact == "" {
+		return "slotgate/" + version
+	}
+	return "slotgate/" + version + " (+" + f.Contact + ")"
+}
+
 // Validate checks what concerns more than one section.
 func (f *file) Validate() error {
+	if len(f.Contact) > maxContact || strings.ContainsFunc(f.Contact, func(r rune) bool { return r < ' ' || r > '~' || r == '(' || r == ')' }) {
+		return config.At("contact", "is no plain text of at most %d characters; write an address such as ehr-ops@example.org", maxContact)
+	}
 	if len(f.Sources) == 0 {
 		return config.At("sources", "is missing or empty; name at least one EHR")
 	}
@@ -61,6 +81,10 @@ func (f *file) Validate() error {
 		seen[source.ID] = true
 		if _, err := prefetch.ParseCron(source.Prefetch.Cron); err != nil {
 			return config.At(at("sources", i, "prefetch.cron"), "%v", err)
+		}
+		var quiet prefetch.QuietHours
+		if err := quiet.UnmarshalText([]byte(source.Prefetch.QuietHours)); err != nil {
+			return config.At(at("sources", i, "prefetch.quiet_hours"), "is %q; %v", source.Prefetch.QuietHours, err)
 		}
 	}
 	if err := f.checkKeys(); err != nil {
@@ -115,12 +139,20 @@ func (f *file) jobs(registry *upstream.Registry) ([]prefetch.Job, error) {
 		if !ok {
 			return nil, errors.New("a configured source has no client")
 		}
+		if o.Paused {
+			continue
+		}
+		var quiet prefetch.QuietHours
+		if err := quiet.UnmarshalText([]byte(o.Prefetch.QuietHours)); err != nil {
+			return nil, fmt.Errorf("quiet hours: %w", err)
+		}
 		list = append(list, prefetch.Job{Fetcher: client, Options: prefetch.Options{
 			Source:         o.Source(),
 			Cron:           o.Prefetch.Cron,
 			Horizon:        prefetch.DayCount(o.Prefetch.Horizon.Std() / (24 * time.Hour)),
 			DaysPerScope:   prefetch.DayCount(o.Prefetch.DaysPerCall),
 			DirectoryEvery: o.Prefetch.Directory.Std(),
+			Quiet:          quiet,
 		}})
 	}
 	return list, nil

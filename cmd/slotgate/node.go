@@ -56,6 +56,7 @@ type node struct {
 	redis   *embedded.Server // nil unless embedded
 	store   *cache.Store
 	replica *replica.Replica
+	demand  *cache.Demand // nil without a gateway
 	public  *keptListener // nil without a gateway
 	admin   *keptListener
 	manager *prefetch.Manager // nil without prefetch
@@ -89,6 +90,9 @@ func startNode(ctx context.Context, f *file, r role, log *slog.Logger) (*node, e
 			n.broken <- err
 		}
 	})
+	if n.demand != nil {
+		n.running.Go(func() { _ = n.demand.Run(n.life) })
+	}
 	if n.keeper != nil {
 		n.keeper.run(n.life, n)
 	}
@@ -131,6 +135,7 @@ func (n *node) open(ctx context.Context, f *file) (err error) {
 	if !n.role.gateway {
 		return nil
 	}
+	n.demand = n.store.Demand()
 	var wrong *wrongConfig
 	if n.keeper, n.noKeeper = n.openKeeper(ctx, f); errors.As(n.noKeeper, &wrong) {
 		return n.noKeeper
@@ -156,6 +161,7 @@ func (n *node) reload(f *file) error {
 	for key, changed := range map[string]bool{
 		"listen": f.Gateway.Listen != was.Gateway.Listen, "admin": f.Admin.Listen != was.Admin.Listen,
 		"redis": !reflect.DeepEqual(f.Redis, was.Redis), "vault": !reflect.DeepEqual(f.Vault, was.Vault),
+		"contact":        f.Contact != was.Contact,
 		"booking.secret": f.Booking.Secret != was.Booking.Secret,
 	} {
 		if changed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -157,6 +158,61 @@ func TestAHangupTouchesOnlyTheSourcesThatChanged(t *testing.T) {
 	if _, err := askOnce(t.Context(), http.DefaultClient, gateway+"/fhir/r4/Appointment/$find?_count=0"); err != nil {
 		t.Error(err)
 	}
+}
+
+// A paused source is asked for nothing; what is known of it is still found, and
+// told as paused. Its operator sees whom to call.
+func TestAPausedSourceIsLeftAloneAndTold(t *testing.T) {
+	redis := redistest.Start(t)
+	sim, one := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 1, Days: 3})
+	text := "contact: ops@example.org\n" + configText(redis.URL(), one)
+	path := write(t, t.TempDir(), "slotgate.yaml", text)
+	p := start(t, "serve", "--config", path)
+	gateway, admin := p.saw(t, `gateway (http://\S+)`)[1], p.saw(t, `admin (http://\S+)`)[1]
+	state := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			if rows := sourcesOf(t, admin); string(rows["s0"].State) != want || rows["s0"].Slots == 0 {
+				return fmt.Errorf("%+v", rows)
+			}
+			return nil
+		})
+	}
+	state("ok")
+	if agent := sim.Requests(0)[0].UserAgent; !strings.HasPrefix(agent, "slotgate/") || !strings.HasSuffix(agent, "(+ops@example.org)") {
+		t.Errorf("we are seen as %q", agent)
+	}
+	write(t, filepath.Dir(path), "slotgate.yaml", strings.Replace(text, "id: s0,", "id: s0, paused: true,", 1))
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	state("paused")
+	eventually(t, func() error { return atRest(sim) })
+	asked := sim.Counters().Requests
+	time.Sleep(2500 * time.Millisecond) // two ticks
+	if n := sim.Counters().Requests; n != asked {
+		t.Errorf("a paused source was asked %d times", n-asked)
+	}
+	res, err := http.Get(gateway + "/fhir/r4/Appointment/$find?_count=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil || !strings.Contains(string(found), "paused") || !strings.Contains(string(found), `"proposed"`) {
+		t.Errorf("%v %.800s", err, found)
+	}
+	write(t, filepath.Dir(path), "slotgate.yaml", text)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	state("ok")
+	eventually(t, func() error {
+		if sim.Counters().Requests == asked {
+			return errors.New("it is not asked again")
+		}
+		return nil
+	})
 }
 
 // atRest tells whether nobody is being asked anything.

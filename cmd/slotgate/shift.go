@@ -41,7 +41,9 @@ func (n *node) startShift(f *file) (*shift, error) {
 	before := &upstream.Registry{}
 	var err error
 	if n.current == nil {
-		s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{Logger: n.log, Registerer: n.metrics, Tokens: n.tokens})
+		s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{
+			Logger: n.log, Registerer: n.metrics, Tokens: n.tokens, UserAgent: f.userAgent(),
+		})
 	} else {
 		before = n.current.registry
 		s.registry, err = before.Renew(f.Sources)
@@ -110,7 +112,7 @@ func (s *shift) takeSources() error {
 		return n.manager.Update(s.jobs)
 	}
 	n.manager = prefetch.NewManager(prefetch.Deps{
-		Writer: n.store, Leaser: n.store, Logger: n.log, Registerer: n.metrics,
+		Writer: n.store, Leaser: n.store, Demand: n.store, Logger: n.log, Registerer: n.metrics,
 	}, s.jobs)
 	n.running.Go(func() {
 		if err := n.manager.Run(n.life); err != nil {
@@ -144,6 +146,9 @@ func (s *shift) makeGateway() error {
 		deps.Desk, deps.Patients, deps.Coverages, deps.PrincipalKey = s.booking, s.people, s.people, n.keeper.secret
 		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
+	}
+	if n.demand != nil { // a typed nil would be a counter
+		deps.Demand = n.demand
 	}
 	if deps.KeySet, err = s.file.keySet(); err != nil {
 		return err

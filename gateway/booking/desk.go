@@ -144,11 +144,18 @@ func (d *Desk) lag(source scheduling.SourceID) time.Duration {
 	return e.Can().Lag
 }
 
+// pausedFor is how soon a paused source is worth another try.
+const pausedFor = time.Minute
+
 // writable refuses what the source cannot do, or must not.
 func writable(can scheduling.Abilities) error {
 	switch {
 	case can.Readonly:
 		return &scheduling.Error{Code: scheduling.Forbidden, Who: scheduling.Gateway, Source: can.Source, Message: "this source is only for finding"}
+	case can.Paused:
+		e := scheduling.Blame(scheduling.SourceDown, can.Source, nil, "this source is paused by its operator")
+		e.RetryAfter = pausedFor
+		return e
 	case !can.Bookable:
 		return &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Source: can.Source, Message: "this source takes no holds or bookings"}
 	default:

@@ -162,6 +162,7 @@ func TestAReadonlySourceIsForFindingOnly(t *testing.T) {
 	for code, change := range map[scheduling.Code]func(*scheduling.Abilities){
 		scheduling.Forbidden:    func(can *scheduling.Abilities) { can.Readonly = true },
 		scheduling.NotSupported: func(can *scheduling.Abilities) { can.Bookable = false },
+		scheduling.SourceDown:   func(can *scheduling.Abilities) { can.Paused = true },
 	} {
 		w := newWorld(t, 1, change)
 		_, err := w.desk.Hold(t.Context(), caller("ann"), holdOf(w, 0))

@@ -23,6 +23,7 @@ type Request struct {
 	Params        map[string][]string `json:"params,omitempty"` // of query and body together
 	Doing         string              `json:"doing,omitempty"`  // as in Fault.On: hold, book, cancel, ...
 	Accept        string              `json:"accept,omitempty"`
+	UserAgent     string              `json:"userAgent,omitempty"`
 	ContentType   string              `json:"contentType,omitempty"`
 	BodyKind      string              `json:"bodyKind,omitempty"`   // the resource type, "patch", "form", or "other"
 	BodyDigest    string              `json:"bodyDigest,omitempty"` // the first 16 hex digits of its SHA-256: the same body sent twice shows
@@ -74,6 +75,7 @@ func (h *history) begin(r *http.Request, rq *request, at time.Time) func(status 
 	began := time.Now()
 	note := &Request{
 		At: at, Method: r.Method, Path: rq.path, Query: r.URL.RawQuery, Accept: r.Header.Get("Accept"),
+		UserAgent:     r.Header.Get("User-Agent"),
 		Authorization: r.Header.Get("Authorization") != "", Bearer: bearerOf(r), CacheControl: r.Header.Get("Cache-Control"),
 		Doing: rq.doing(), ContentType: r.Header.Get("Content-Type"), IfMatch: r.Header.Get("If-Match"), IfNoneExist: r.Header.Get("If-None-Exist"),
 	}
