@@ -31,7 +31,7 @@ func (c checkCommand) Run(ctx context.Context, con console) error {
 		return err
 	}
 	defer registry.Close()
-	_, _ = fmt.Fprintf(con.out, "%s: right, %d sources\n", c.Config, len(f.Sources))
+	_, _ = fmt.Fprintf(con.out, "%s: the configuration is right; sources: %d\n", c.Config, len(f.Sources))
 	found, usable := false, true
 	for _, o := range f.Sources {
 		if c.Source != "" && c.Source != o.ID {

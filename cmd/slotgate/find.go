@@ -48,8 +48,9 @@ func (c findCommand) Run(ctx context.Context, con console) error {
 		return fmt.Errorf("find: %w", err)
 	}
 	var answer findAnswer
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return fmt.Errorf("find: status %s, and not FHIR: %w", res.Status, err)
+	err = json.Unmarshal(body, &answer)
+	if err != nil || res.StatusCode != http.StatusOK && len(answer.said()) == 0 {
+		return fmt.Errorf("find: %s answers %s, and not in FHIR; is it a gateway, and not its admin listener?", c.At, res.Status)
 	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("find: status %s: %s", res.Status, strings.Join(answer.said(), "; "))

@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, con console) int {
 	var cmds commands
 	parser, err := kong.New(&cmds,
 		kong.Name("slotgate"),
-		kong.Description("Open slots of many EHRs, found through one FHIR API."),
+		kong.Description("Open slots of many EHRs: found, held and booked through one FHIR API."),
 		kong.Writers(con.out, con.err),
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),

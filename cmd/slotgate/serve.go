@@ -11,7 +11,7 @@ import (
 
 // configFlag is the one flag of all commands that run on a configuration.
 type configFlag struct {
-	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"The YAML file; see deploy/slotgate.example.yaml."`
+	Config string `required:"" type:"existingfile" placeholder:"FILE" help:"The YAML file; see deploy/slotgate.example.yaml. It is read again at SIGHUP."`
 }
 
 type serveCommand struct{ configFlag }

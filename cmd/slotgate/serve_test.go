@@ -305,6 +305,7 @@ func TestExitCodes(t *testing.T) {
 		{"check of a source that is down", []string{"check", "--config", down}, exitFailed, "does not"},
 		{"check of no source", []string{"check", "--config", good, "--source", "nobody"}, exitUsage, "nobody"},
 		{"find at nobody", []string{"find", "--at", "http://127.0.0.1:1"}, exitFailed, "find: "},
+		{"find at an EHR", []string{"find", "--at", strings.TrimSuffix(base, ehrsim.BasePath) + "/nothing"}, exitFailed, "is it a gateway"},
 		{"find at no URL", []string{"find", "--at", "here"}, exitUsage, "--at"},
 		{"find with a key file that is not there", []string{"find", "--at", "http://127.0.0.1:1", "--token-file", "/no"}, exitUsage, "/no"},
 		{"demo on a port that cannot be", []string{"demo", "--listen", "nowhere"}, exitUsage, "listen"},
