@@ -12,7 +12,7 @@ import (
 // Errors: slot-taken, hold-expired, hold-limit, used-id, unknown-id,
 // not-acceptable, not-supported, forbidden, and those of the source.
 func (d *Desk) Hold(ctx context.Context, c Caller, req HoldRequest) (View, error) {
-	return d.once(ctx, c, toHold, req.Key, req.ID, digestOf("hold", req.ID, req.Slots, req.Patients), func() (View, error) {
+	return d.once(ctx, c, toHold, req.Key, req.ID, digestOf("hold", req.Target.said(), req.Patients), func() (View, error) {
 		for range maxRaces {
 			v, again, err := d.tryHold(ctx, c, req)
 			if !again {

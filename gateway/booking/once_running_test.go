@@ -186,3 +186,17 @@ type forgetful struct{ stores }
 
 func (f forgetful) Finish(context.Context, string, string, string, []byte) error { return nil }
 func (f forgetful) Abandon(context.Context, string, string, string) error        { return nil }
+
+func TestAnotherTimeUnderTheSameKeyIsAnotherRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	ann := caller("ann")
+	slots := []string{scheduling.ResourceID(napa, scheduling.KindSlot, "s0")}
+	req := booking.HoldRequest{Target: booking.Target{Slots: slots, Start: w.slots[0].Start}, Key: "k1"}
+	must(w.desk.Hold(t.Context(), ann, req))(t)
+	req.Start = req.Start.In(time.FixedZone("", 3600)) // the same instant
+	must(w.desk.Hold(t.Context(), ann, req))(t)
+	req.Start = req.Start.Add(time.Hour)
+	_, err := w.desk.Hold(t.Context(), ann, req)
+	wantCode(t, err, scheduling.NotAcceptable)
+}

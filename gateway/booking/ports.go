@@ -60,6 +60,11 @@ type Books interface {
 	//
 	// Errors: shedding, with the Source where the others can be listed.
 	ByPatient(ctx context.Context, source scheduling.SourceID, principal, patient string) ([]scheduling.Entry, error)
+	// BySlot gives the id of the entry that has this Slot of ours claimed now.
+	// It may cost a look at every claim of the source.
+	//
+	// Errors: unknown-id where nobody has it; shedding.
+	BySlot(ctx context.Context, slot string) (offer string, err error)
 	// Unsettled gives every entry of the source in doubt or with Doubt, in
 	// order of id.
 	Unsettled(ctx context.Context, source scheduling.SourceID) ([]scheduling.Entry, error)

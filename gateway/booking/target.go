@@ -16,13 +16,27 @@ type found struct {
 	open  bool // the offer can be taken
 }
 
+// said is everything that the request says of the offer: another time is another
+// request, also under the same key.
+func (t Target) said() []any {
+	return []any{t.ID, t.Slots, t.Start.UTC().String(), t.End.UTC().String()}
+}
+
 // find resolves what a caller wants to hold or book. The state of an entry is
 // for the caller to judge.
 func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 	hit, ok := scheduling.Hit{}, false
+	claimed := false
 	if t.ID == "" && len(t.Slots) > 0 {
 		if hit, ok = d.Offers.BySlots(t.Slots); ok {
 			t.ID = hit.ID
+		} else {
+			// Held or booked, by this caller or by another.
+			id, err := d.Books.BySlot(ctx, t.Slots[0])
+			if err != nil && !is(err, scheduling.UnknownID) {
+				return found{}, err
+			}
+			t.ID, claimed = id, err == nil
 		}
 	}
 	if !scheduling.ValidID(t.ID) {
@@ -39,6 +53,9 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 	f, err := d.weigh(t, e, known, hit, ok)
 	if err != nil {
 		return found{}, err
+	}
+	if claimed && !slices.Equal(slotIDs(f.entry.Source, f.offer), t.Slots) {
+		return found{}, refuseTaken(f.entry.Source) // with others, in another offer
 	}
 	return f, t.agrees(f.entry.Source, f.offer)
 }

@@ -55,6 +55,7 @@ func Contract() []Case {
 		{"entries are listed by patient and principal", byPatient},
 		{"what is in doubt is listed", unsettled},
 		{"lost books tell nothing but what was restored", lostBooks},
+		{"who has a slot is found by our id of it", bySlot},
 		{"holds are counted for each principal", holdsCounted},
 		{"a hold that ran out is not counted", holdsExpire},
 		{"a key runs once and keeps its answer", keys},

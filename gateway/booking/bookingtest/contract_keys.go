@@ -109,3 +109,23 @@ func leases(t T, f Fixture) {
 		t.Fatalf("a lease that ran out was renewed")
 	}
 }
+
+func bySlot(t T, f Fixture) {
+	e := Sample(f.Source, "p1", "s1", "s2")
+	e.State = scheduling.EntryBooking
+	e = save(t, f, scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsTake, Wake: time.Hour})
+	ours := func(slot string) string { return scheduling.ResourceID(f.Source, scheduling.KindSlot, slot) }
+	for _, slot := range []string{"s1", "s2"} {
+		if id, err := f.Books.BySlot(t.Context(), ours(slot)); err != nil || id != e.ID {
+			t.Fatalf("%s is of %q, %v", slot, id, err)
+		}
+	}
+	for _, slot := range []string{ours("s3"), "s1", "", "nobody-knows", "\x00"} {
+		_, err := f.Books.BySlot(t.Context(), slot)
+		wantCode(t, err, scheduling.UnknownID)
+	}
+	e.State = scheduling.EntryFree
+	save(t, f, scheduling.EntryChange{Entry: e, Claims: scheduling.ClaimsFence})
+	_, err := f.Books.BySlot(t.Context(), ours("s1"))
+	wantCode(t, err, scheduling.UnknownID)
+}

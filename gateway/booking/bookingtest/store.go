@@ -84,6 +84,21 @@ func (s *Store) Claimed(source scheduling.SourceID, slot string) (id string, ok 
 	return id, ok
 }
 
+// BySlot gives the entry that has this Slot of ours.
+func (s *Store) BySlot(_ context.Context, slot string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(); err != nil {
+		return "", err
+	}
+	for p, id := range s.claims {
+		if scheduling.ResourceID(p.source, scheduling.KindSlot, p.slot) == slot {
+			return id, nil
+		}
+	}
+	return "", scheduling.Refuse(scheduling.UnknownID, "slot", "nobody has it")
+}
+
 // Fenced tells whether a slot's latest claim ended with a fence.
 func (s *Store) Fenced(source scheduling.SourceID, slot string) bool {
 	s.mu.Lock()
