@@ -80,7 +80,7 @@ func bookThroughALoss(t *testing.T, redis losing) {
 	}
 	var running sync.WaitGroup
 	var mu sync.Mutex
-	tries, shed := map[string][]tried{}, 0
+	tries, cancelled, shed := map[string][]tried{}, map[slot]tried{}, 0
 	for i := range lossUsers {
 		c := clinics[i%len(clinics)]
 		switch i {
@@ -95,10 +95,13 @@ func bookThroughALoss(t *testing.T, redis losing) {
 		}
 		running.Go(func() {
 			u, at := h.user(i), slots[c.id][i/len(clinics)%lossSlots]
-			a, refused := u.insist(t.Context(), i, at)
+			booked, gone, refused := u.visit(t.Context(), i, at)
 			mu.Lock()
 			defer mu.Unlock()
-			tries[c.id] = append(tries[c.id], tried{u, at, a})
+			tries[c.id] = append(tries[c.id], tried{u, at, booked})
+			if gone.code == http.StatusOK {
+				cancelled[at] = tried{u, at, gone}
+			}
 			shed += refused
 		})
 		if i%lossPauseEach == 0 {
@@ -119,17 +122,41 @@ func bookThroughALoss(t *testing.T, redis losing) {
 		if err := h.agrees(t.Context(), c.id, tries[c.id]); err != nil {
 			t.Error(err)
 		}
-		if err := h.allBooked(t.Context(), tries[c.id], slots[c.id]); err != nil {
+		if err := h.allBooked(t.Context(), tries[c.id], slots[c.id], cancelled); err != nil {
 			t.Error(err)
 		}
 	}
+	for _, try := range cancelled {
+		if now := try.user.see(t.Context(), 0, try.slot.offer); now.status != "cancelled" {
+			t.Errorf("%s of %s was told as cancelled, and is %s", try.slot.offer, try.user.session, now)
+		}
+	}
+}
+
+// visit is what one user does: some hold before they book, some cancel.
+func (u user) visit(ctx context.Context, i int, at slot) (booked, gone answer, refused int) {
+	key := func(what string) []string { return []string{"Idempotency-Key", what + "-of-" + u.session} }
+	if i%4 == 1 {
+		_, n := u.insist(ctx, i, func(node int) answer { return u.hold(ctx, node, at.offer, key("hold")...) })
+		refused += n
+	}
+	booked, n := u.insist(ctx, i, func(node int) answer { return u.book(ctx, node, at.offer, key("book")...) })
+	refused += n
+	if i%8 == 2 && booked.code == http.StatusOK && booked.status == "booked" {
+		gone, n = u.insist(ctx, i, func(node int) answer { return u.cancel(ctx, node, at.offer, key("cancel")...) })
+		refused += n
+	}
+	return booked, gone, refused
 }
 
 // allBooked wants every slot to have gone to somebody: more came than there were.
 // Not so one that was in doubt: it may have been settled as not booked when
 // everybody else had been told that it is taken.
-func (h *house) allBooked(ctx context.Context, tries []tried, slots []slot) error {
+func (h *house) allBooked(ctx context.Context, tries []tried, slots []slot, cancelled map[slot]tried) error {
 	for _, at := range slots {
+		if _, gone := cancelled[at]; gone {
+			continue
+		}
 		var heard strings.Builder
 		booked := slices.ContainsFunc(h.sims[at.source].Book(), func(line ehrsim.BookLine) bool { return line.Slot == at.native })
 		doubt := slices.ContainsFunc(tries, func(try tried) bool { return try.slot == at && try.answer.doubt })
@@ -145,11 +172,11 @@ func (h *house) allBooked(ctx context.Context, tries []tried, slots []slot) erro
 	return nil
 }
 
-// insist books until the answer is final, always under the same key: at the
-// gateway that it asked first and at the other one in turn.
-func (u user) insist(ctx context.Context, node int, at slot) (a answer, refused int) {
+// insist asks until the answer is final, always the same: the gateway that it
+// asked first and the other one in turn.
+func (u user) insist(ctx context.Context, node int, ask func(node int) answer) (a answer, refused int) {
 	for deadline := time.Now().Add(40 * time.Second); ctx.Err() == nil && time.Now().Before(deadline); node++ {
-		a = u.book(ctx, node%len(u.house.nodes), at.offer, "Idempotency-Key", "key-of-"+u.session)
+		a = ask(node % len(u.house.nodes))
 		if a.code != 0 && a.code != http.StatusServiceUnavailable {
 			return a, refused
 		}
