@@ -23,10 +23,12 @@ func (r *Replica) find(q *scheduling.Query) (scheduling.Found, error) {
 	if q.Count < 0 {
 		return scheduling.Found{}, scheduling.Refuse(scheduling.BadRequest, "_count", "a count is not negative")
 	}
-	entries, err := r.table.Load().asked(q.Sources)
+	sources := r.table.Load()
+	entries, err := sources.asked(q.Sources)
 	if err != nil {
 		return scheduling.Found{}, err
 	}
+	sources.joined(q)
 	now := r.opts.Now().UTC()
 	f := finder{query: q, now: now, periods: periods{query: q, now: now}}
 	if q.Count > 0 {
