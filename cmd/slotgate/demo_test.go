@@ -166,7 +166,7 @@ func find(t *testing.T, gateway, query string) searchset {
 }
 
 func TestTheDemoAnswersForAllItsEHRs(t *testing.T) {
-	p, gateway, admin := startDemo(t)
+	_, gateway, admin := startDemo(t)
 	rows := sourcesOf(t, admin)
 	if len(rows) < 4 {
 		t.Fatalf("%d sources", len(rows))
