@@ -20,6 +20,9 @@ type Patients interface {
 	// Register keeps a person; added is false where the principal had registered
 	// the same one before, who is given then.
 	Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error)
+	// CheckPerson tells what would keep a person from being registered, and keeps
+	// nothing.
+	CheckPerson(person scheduling.Registration) error
 	// Patient gives one. Errors: unknown-id.
 	Patient(ctx context.Context, principal, id string) (scheduling.Registration, error)
 	// SearchPatients finds some, the earliest first.

@@ -39,6 +39,8 @@ func TestWhoMayNotBeRegistered(t *testing.T) {
 		"If-None-Exist":                 {canaryJSON, []string{"If-None-Exist: identifier=CANARY-77"}, 422, "not-acceptable", "If-None-Exist"},
 		"a form":                        {canaryJSON, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "not-supported", ""},
 		"a key of blanks":               {canaryJSON, []string{"Idempotency-Key: a b"}, 400, "bad-request", "Idempotency-Key"},
+		"5 MB":                          {with("Canarygiven", strings.Repeat("x", 5<<20)), nil, 413, "bad-request", ""},
+		"nested without end":            {with(`"gender"`, `"extension":[`+strings.Repeat(`{"extension":[`, 200)+strings.Repeat(`]}`, 200)+`],"gender"`), nil, 400, "bad-request", ""},
 		"too large":                     {with("Canarygiven", strings.Repeat("x", 2<<20)), nil, 413, "bad-request", ""},
 		"large":                         {with(`"gender"`, `"maritalStatus":{"text":"`+strings.Repeat("x", 100<<10)+`"},"gender"`), nil, 422, "not-acceptable", ""},
 	} {

@@ -71,10 +71,9 @@ func (x *exchange) own(ctx context.Context, ids []string) error {
 }
 
 // whole refuses a person who would not be registered, before any of several is.
-// The registrar judges each again, by limits that may be narrower.
 func (x *exchange) whole(people []scheduling.Registration) error {
 	for _, person := range people {
-		if err := person.Check(scheduling.DefaultRegistrationLimits(), x.s.deps.Now()); err != nil {
+		if err := x.s.deps.Patients.CheckPerson(person); err != nil {
 			return err
 		}
 	}

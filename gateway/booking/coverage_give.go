@@ -10,6 +10,12 @@ import (
 	"slotgate/scheduling"
 )
 
+// CheckPerson tells what would keep a person from being registered: for those who
+// bring several things along, of which all or nothing is to be kept.
+func (r *Registrar) CheckPerson(person scheduling.Registration) error {
+	return person.Check(r.opts.Limits, r.now())
+}
+
 // GiveCoverage keeps a coverage at the gateway, for a person of the principal's.
 // added is false where the same one was given before: that one is given then.
 // Nothing is sent anywhere: see Cover.
