@@ -203,9 +203,10 @@ func (r *Registrar) SweepOrphans(ctx context.Context, source scheduling.SourceID
 	if err != nil {
 		return err
 	}
+	w := &sweep{Registrar: r, until: r.now().Add(searchFor)}
 	left := 0
 	for _, o := range all {
-		listed, err := r.sweepOrphan(ctx, o)
+		listed, err := w.orphan(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -220,7 +221,16 @@ func (r *Registrar) SweepOrphans(ctx context.Context, source scheduling.SourceID
 // keepTicked is how long it is known who has seen to an orphan.
 const keepTicked = 30 * 24 * time.Hour
 
-func (r *Registrar) sweepOrphan(ctx context.Context, o scheduling.Orphan) (listed bool, err error) {
+// sweep is one look at the orphans of a source.
+type sweep struct {
+	*Registrar
+	until time.Time // it searches the source no longer: settling must not wait for that
+}
+
+// searchFor is how long one sweep searches a source in all.
+const searchFor = 10 * time.Second
+
+func (r *sweep) orphan(ctx context.Context, o scheduling.Orphan) (listed bool, err error) {
 	now := r.now()
 	if o.Ticked != nil {
 		if now.Sub(o.Ticked.At) > keepTicked {
@@ -228,8 +238,9 @@ func (r *Registrar) sweepOrphan(ctx context.Context, o scheduling.Orphan) (liste
 		}
 		return false, err
 	}
-	if o.Native == "" {
-		if o, err = r.lookForOrphan(ctx, o); err != nil || o.ID == "" {
+	unread := o.Principal == "" // it cannot be unsealed just now, and stays as it is
+	if o.Native == "" && !unread && now.Before(r.until) {
+		if o, err = r.lookFor(ctx, o); err != nil || o.ID == "" {
 			return false, err
 		}
 	}
@@ -239,7 +250,7 @@ func (r *Registrar) sweepOrphan(ctx context.Context, o scheduling.Orphan) (liste
 		return false, err
 	case at == homePlaced:
 		return false, r.OrphanStore.DropOrphan(ctx, o.Source, o.ID, o.Version)
-	case now.Sub(o.Saved) > 24*time.Hour:
+	case !unread && now.Sub(o.Saved) > 24*time.Hour:
 		o.Saved = now // sealed anew: the key of the vault must live as long
 		err = r.OrphanStore.SaveOrphan(ctx, o)
 	}
@@ -250,9 +261,9 @@ func (r *Registrar) sweepOrphan(ctx context.Context, o scheduling.Orphan) (liste
 // was lost could have been seen, to say that nobody was made (law 5).
 const looksForOrphan = 2
 
-// lookForOrphan searches the source for a Patient of whom it is not known whether
+// lookFor searches the source for a Patient of whom it is not known whether
 // they were made. It gives none where there is none.
-func (r *Registrar) lookForOrphan(ctx context.Context, o scheduling.Orphan) (scheduling.Orphan, error) {
+func (r *sweep) lookFor(ctx context.Context, o scheduling.Orphan) (scheduling.Orphan, error) {
 	at, ok := r.At(o.Source)
 	if !ok {
 		return o, nil
@@ -269,7 +280,8 @@ func (r *Registrar) lookForOrphan(ctx context.Context, o scheduling.Orphan) (sch
 	case is(err, scheduling.NotSupported):
 		o.Blind = true
 	case err != nil:
-		return o, nil //nolint:nilerr // asked again at the next sweep
+		r.until = time.Time{}
+		return o, nil // asked again at the next sweep
 	case len(list) > 0:
 		o.Native = list[0].ID
 	case o.Looks+1 >= looksForOrphan:
