@@ -192,8 +192,10 @@ var coverageShapes = map[string]refusalShape{
 	"stack-trace": {status: 400, severity: "fatal", code: "exception", text: "java.lang.IllegalStateException: no payer row for %s\n" +
 		"\tat com.vendor.ehr.Coverage.save(Coverage.java:113)\n\tat https://ehr-db-01.internal:8443/fhir/Coverage"},
 	"no-word": {status: 422, severity: "error", code: "processing"},
-	"wants-id": {status: 422, severity: "error", code: "required", text: "Coverage.subscriberId: minimum required = 1, but only found 0",
-		expression: "Coverage.subscriberId"},
+	"wants-id": {
+		status: 422, severity: "error", code: "required", text: "Coverage.subscriberId: minimum required = 1, but only found 0",
+		expression: "Coverage.subscriberId",
+	},
 	"no-such-thing": {status: 404, severity: "error", code: "not-supported", text: "resource type Coverage is not supported"},
 }
 
