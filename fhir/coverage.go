@@ -61,6 +61,9 @@ func DecodeCoverage(rel scheduling.Release, f Format, body []byte) (*model.Cover
 // CoverageOf makes what is kept of a Coverage, as ReadCoverage does.
 func CoverageOf(rel scheduling.Release, given *model.Coverage, within CoverageContext) (scheduling.Coverage, error) {
 	var none scheduling.Coverage
+	if err := ofAnotherRelease(rel, given); err != nil {
+		return none, err
+	}
 	kept := *given
 	kept.ID = ""
 	if kept.Meta != nil {

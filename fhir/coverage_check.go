@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,6 +46,21 @@ func checkCoverageSize(c *model.Coverage) error {
 	data, err := codecOf(scheduling.R4).encode(c)
 	if err != nil || len(data) > maxCoverage {
 		return scheduling.Refuse(scheduling.NotAcceptable, "Coverage", "the coverage is larger than %d bytes", maxCoverage)
+	}
+	return nil
+}
+
+// ofAnotherRelease refuses elements that this release has no place for, and
+// which would be lost. JSON lets them through.
+func ofAnotherRelease(rel scheduling.Release, c *model.Coverage) error {
+	names := []string{"grouping", "sequence"}
+	if rel == scheduling.STU3 {
+		names = []string{"costToBeneficiary", "subrogation"}
+	}
+	for _, name := range names {
+		if bytes.Contains(c.X, []byte(`"`+name+`":`)) {
+			return refuseCoverage("Coverage."+name, "this version of FHIR has no Coverage."+name)
+		}
 	}
 	return nil
 }

@@ -301,6 +301,13 @@ func TestWhatMakesNoCoverage(t *testing.T) {
 			}
 		}
 	}
+	for element, rel := range map[string]scheduling.Release{
+		`"grouping":{"plan":"x"},`: scheduling.R4, `"sequence" : "1",`: scheduling.R4, `"subrogation":true,`: scheduling.STU3, `"costToBeneficiary":[{"type":{"text":"x"}}],`: scheduling.STU3,
+	} {
+		if _, err := fhir.ReadCoverage(rel, fhir.JSON, []byte(cover(me+element)), fhir.CoverageContext{}); scheduling.CodeOf(err) != scheduling.NotAcceptable {
+			t.Errorf("%s in %s is lost: %v", element, rel, err)
+		}
+	}
 	if _, err := fhir.ReadCoverage(scheduling.R4, fhir.XML, []byte(`<Coverage xmlns="http://hl7.org/fhir"><grouping><plan value="x"/></grouping></Coverage>`), fhir.CoverageContext{}); scheduling.CodeOf(err) != scheduling.NotAcceptable {
 		t.Errorf("what cannot be kept: %v", err)
 	}
