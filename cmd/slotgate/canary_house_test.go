@@ -44,6 +44,9 @@ var aviaryClinics = []struct {
 	{"no", "argonaut", "r4", "quirks: {hold: none}, "},
 }
 
+// aviaryToken is the gateways' own at every EHR.
+const aviaryToken = "token-of-the-gateways"
+
 // debugLogger writes all that there is to say.
 func debugLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -108,11 +111,12 @@ sources:
 	for _, c := range aviaryClinics {
 		sim, base := simulate(t, ehrsim.Options{
 			Dialect: ehrsim.Dialect(c.dialect), FHIR: ehrsim.FHIR(c.fhir), Practitioners: 2, Days: 7, Zone: "UTC", HoldFor: 20 * time.Second,
+			RequireBearer: aviaryToken, Users: []ehrsim.User{{Token: canaryToken, Patient: "pat-1"}},
 		})
 		a.sims[c.id], a.bases[c.id] = sim, base
-		fmt.Fprintf(&b, `  - {id: %s, base: %q, dialect: %s, fhir: %s, timezone: UTC, %sprefetch: {cron: "@every 2s"},
+		fmt.Fprintf(&b, `  - {id: %s, base: %q, dialect: %s, fhir: %s, timezone: UTC, auth: {kind: bearer, token: %s}, %sprefetch: {cron: "@every 2s"},
      limits: {rate: 5000, concurrency: 50, breaker_failures: 10000}, booking: {call_timeout: 1s, read_timeout: 1s, settle: 3s%s}}
-`, c.id, base, c.dialect, c.fhir, c.more, map[bool]string{true: ", gateway_holds: false"}[c.id == "no"])
+`, c.id, base, c.dialect, c.fhir, aviaryToken, c.more, map[bool]string{true: ", gateway_holds: false"}[c.id == "no"])
 	}
 	return b.String()
 }

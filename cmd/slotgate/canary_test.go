@@ -26,7 +26,7 @@ func TestLaw10TheCanaryIsSeenNowhere(t *testing.T) {
 	a := newAviary(t)
 	slots := map[string][]slot{}
 	for _, c := range aviaryClinics {
-		slots[c.id] = a.slots(t, c.id, 58)
+		slots[c.id] = a.slots(t, c.id, 60)
 	}
 	take := func(source string, count int) []slot {
 		given := slots[source][:count]
@@ -37,8 +37,11 @@ func TestLaw10TheCanaryIsSeenNowhere(t *testing.T) {
 	for i, c := range aviaryClinics[:4] {
 		for k, base := range []string{"r4", "stu3"} {
 			g := guest{a: a, t: t, node: k, base: base, xml: (i+k)%2 == 1, session: fmt.Sprintf("%s-%s-%s", canarySession, c.id, base)}
-			six := take(c.id, 6)
-			walking.Go(func() { g.walk(six) })
+			six, own := take(c.id, 6), take(c.id, 1)[0]
+			walking.Go(func() {
+				g.walk(six)
+				g.elsewhere(own)
+			})
 		}
 	}
 	walking.Wait()

@@ -197,3 +197,27 @@ func (g guest) byResource(me, offer string) {
 	g.want(is(201), http.MethodPost, "/Appointment/$book", body, "Content-Type", "application/fhir+json")
 	g.want(is(200), http.MethodPatch, "/Appointment/"+offer, fmt.Sprintf(cancelPatch, "booked"), "Content-Type", patchJSON)
 }
+
+// elsewhere asks a source for its own, with a token of the user. It needs one
+// slot.
+func (g guest) elsewhere(at slot) {
+	g.t.Helper()
+	token := []string{"X-Source-Authorization", "Bearer " + canaryToken}
+	form := append(token, "Content-Type", "application/x-www-form-urlencoded")
+	here := "source=" + at.source
+	wrong := "&identifier=" + canaryID
+	for _, query := range []string{"&family=" + canaryFamily, "&family=" + canaryFamily + "&given=" + canaryGiven + "&birthdate=" + canaryBirth, wrong} {
+		g.want(is(200, 403), http.MethodGet, "/Patient?"+here+query, "", token...)
+		g.want(is(200, 403), http.MethodPost, "/Patient/_search", here+query, form...)
+	}
+	g.want(is(200), http.MethodGet, "/Patient/pat-1?"+here, "", token...)
+	g.ask(http.MethodGet, "/Patient/pat-2?"+here, "", token...)
+	g.want(is(200), http.MethodGet, "/Appointment?patient=pat-1&"+here, "", token...)
+	g.ask(http.MethodGet, "/Appointment?patient=pat-2&"+here, "", token...)
+	body := g.parameters("patient-id", "Patient/pat-1", "comment", canaryComment)
+	g.want(is(200), http.MethodPost, "/Appointment/"+at.offer+"/$book", body, token...)
+	g.want(is(200), http.MethodPatch, "/Appointment/"+at.offer, fmt.Sprintf(cancelPatch, "booked"), append(token, "Content-Type", patchJSON)...)
+	for _, other := range []string{"Bearer " + canaryToken + "-of-nobody", "Bearer " + canaryFamily + " " + canaryBirth, "Basic " + canaryFamily, canaryToken} {
+		g.want(is(400, 401, 403, 502), http.MethodGet, "/Patient?"+here+"&family="+canaryFamily, "", "X-Source-Authorization", other)
+	}
+}

@@ -29,7 +29,8 @@ const (
 	canarySession  = "session-of-quonxcanary"
 	canaryKey      = "key-of-quonxcanary"
 	canaryAPIKey   = "api-key-of-quonxcanary"
-	canaryNickname = "Größequonxcanary" // is written in many ways
+	canaryToken    = "token-of-quonxcanary" // of a user, for one source
+	canaryNickname = "Größequonxcanary"     // is written in many ways
 	// canaryParam is a parameter that nobody knows. Its name is told to who sent
 	// it, and to nobody else.
 	canaryParam = "Quonxparameter"
@@ -41,7 +42,7 @@ var canaryCores = []string{"quonxcanary", "Quonxcanary", "QUONXCANARY", canaryBi
 // canaryValues are those that a digest without a key would give away.
 var canaryValues = []string{
 	canaryFamily, canaryGiven, canaryPhone, "+155577447 19206", canaryMail, canaryLine, canaryID, canaryBirth, canaryComment, canaryPolicy,
-	canaryInsurer, canarySession, canaryKey, canaryAPIKey, canaryNickname, canaryID + "|", "urn:canary:mrn|" + canaryID,
+	canaryInsurer, canarySession, canaryKey, canaryAPIKey, canaryToken, canaryNickname, canaryID + "|", "urn:canary:mrn|" + canaryID,
 }
 
 // form is one way to write a core, or a digest of a value.
