@@ -198,7 +198,13 @@ func (d *Desk) makeRoom(ctx context.Context, e scheduling.Entry, can scheduling.
 			return false, stateOr(err)
 		}
 	}
+	// Another may have taken its place, all the way, since we planned to.
+	rival, err := d.rival(ctx, old, e.ID)
 	switch {
+	case err != nil:
+		return false, err
+	case rival:
+		return false, refuseReplaced()
 	case old.State == scheduling.EntryCancelled && (old.ReplacedBy == e.ID || !old.Reserve):
 		return true, nil
 	case old.State == scheduling.EntryCancelling && old.ReplacedBy == e.ID:
