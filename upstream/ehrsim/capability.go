@@ -54,6 +54,9 @@ func capability(o Options, f flavour, base string) object {
 		}
 		resources = append(resources, r)
 	}
+	if o.Notify.Offered {
+		resources = append(resources, o.Notify.restResource())
+	}
 	var system list
 	if o.Dialect == Slots && !o.NoTransactions {
 		system = list{obj("code", "transaction")}
@@ -122,6 +125,21 @@ func (o Options) restResource(typ string) object {
 		return r
 	}
 	return append(r, member{"searchParam", params})
+}
+
+func (n Notify) restResource() object {
+	codes := words("read create delete")
+	if !n.NoUpdate {
+		codes = append(codes, "update")
+	}
+	if !n.NoSearch {
+		codes = append(codes, "search-type")
+	}
+	var interactions list
+	for _, code := range codes {
+		interactions = append(interactions, obj("code", code))
+	}
+	return obj("type", "Subscription", "interaction", interactions)
 }
 
 // patchTypes are the media types of the forms of patch.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +24,7 @@ var (
 	ErrNoSlot     = errors.New("ehrsim: no such slot")
 	ErrNoSchedule = errors.New("ehrsim: no such schedule")
 	ErrBadStatus  = errors.New("ehrsim: not a slot status")
+	ErrNoType     = errors.New("ehrsim: not a visit type of the schedule")
 )
 
 var statuses = words("free busy busy-unavailable busy-tentative entered-in-error")
@@ -65,6 +68,73 @@ func (s *Server) SetSlotStatus(id, status string) error {
 // be before the start: the simulator does not mind.
 func (s *Server) MoveSlot(id string, start, end time.Time) error {
 	return s.edit(id, func(sl *slot) { sl.start, sl.end = start.UTC(), end.UTC() })
+}
+
+// SetSlotType gives a slot of a generated practice another of its schedule's
+// visit types: the one with this code, or, by "", the next; ErrNoSlot.
+func (s *Server) SetSlotType(id, code string) error {
+	known := true
+	err := s.edit(id, func(sl *slot) {
+		if sl.cal == nil || len(sl.cal.visits) == 0 {
+			known = false
+			return
+		}
+		at := (sl.visit + 1) % len(sl.cal.visits)
+		if code != "" {
+			at = slices.IndexFunc(sl.cal.visits, func(visit list) bool {
+				codes := object{{"type", visit}}.find("type.coding.code")
+				return slices.Contains(codes, any(code))
+			})
+		}
+		if known = at >= 0; known {
+			sl.visit = at
+		}
+	})
+	if err == nil && !known {
+		err = fmt.Errorf("%w: %q", ErrNoType, code)
+	}
+	return err
+}
+
+// SetSchedulePractitioner gives a schedule ("x") to somebody else ("prac-302").
+// Its slots stay as they are; ErrNoSchedule, also where the schedule has nobody
+// to replace or there is no such person.
+func (s *Server) SetSchedulePractitioner(schedule, practitioner string) error {
+	ref := bareRefs(schedule, "Schedule")[0]
+	id := ref[len("Schedule/"):]
+	st := s.data()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	old, who := st.get("Schedule", id), st.get("Practitioner", practitioner)
+	var actors list
+	replaced := false
+	for _, v := range old.each("actor") {
+		actor, _ := v.(object)
+		if strings.HasPrefix(localRef(actor.str("reference")), "Practitioner/") && who != nil {
+			v, replaced = reference("Practitioner/"+practitioner, displayOf(who)), true
+		}
+		actors = append(actors, v)
+	}
+	if !replaced {
+		return fmt.Errorf("%w: %s", ErrNoSchedule, schedule)
+	}
+	version, _ := strconv.Atoi(old.obj("meta").str("versionId"))
+	next := old.with("actor", actors, "").with("meta", s.flavour.metaOf(version+1, s.clock.now()), "id")
+	st.add(next)
+	for _, c := range st.calendars {
+		if c.id == id {
+			c.schedule = next
+		}
+	}
+	st.link()
+	now := s.clock.now()
+	st.changed(ref, now, now.AddDate(0, 0, s.opts.Days))
+	return nil
+}
+
+func displayOf(person object) string {
+	family, given := nameOf(person)
+	return strings.TrimSpace(given + " " + family)
 }
 
 func (s *Server) edit(id string, change func(*slot)) error {
@@ -199,5 +269,6 @@ func (s *Server) Reset() error {
 	s.stale.clear()
 	s.log.clear()
 	s.login.reset()
+	s.notices.clear()
 	return nil
 }

@@ -46,6 +46,10 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlHolds(r.Method, id)
 	case "book":
 		out = map[string][]BookLine{"lines": s.Book()}
+	case "subscriptions":
+		out, err = s.controlSubscriptions(r.Method, id)
+	case "schedules":
+		out, err = s.controlSchedules(r.Method, id, body)
 	case "users":
 		out, err = s.controlUsers(r.Method, body)
 	case "patients":
@@ -132,6 +136,7 @@ type slotChange struct {
 	End      *time.Time `json:"end"`
 	Minutes  int        `json:"minutes"` // instead of end
 	Status   string     `json:"status"`
+	Type     *string    `json:"type"` // code of another visit type; "": the next
 }
 
 // controlSlots: GET lists (?status=free&schedule=x) or reads one, POST adds
@@ -217,6 +222,9 @@ func (s *Server) patchSlot(id string, body []byte) (any, error) {
 	}
 	if err == nil && c.Status != "" {
 		err = s.SetSlotStatus(id, c.Status)
+	}
+	if err == nil && c.Type != nil {
+		err = s.SetSlotType(id, *c.Type)
 	}
 	if err != nil {
 		return nil, err

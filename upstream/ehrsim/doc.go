@@ -56,6 +56,15 @@
 // "shape": one of [CoverageShapes]}, its answer is lost by "commit-lost" and late
 // by "latency", and with Options.CoverageFirst nobody is booked without.
 //
+// # Notifications
+//
+// With Options.Notify clients subscribe to changes (Subscription, rest-hook; an
+// argonaut server wants the extensions of argo-sub-notif). The channel is tried
+// with an empty notification; from then on every change of a slot, whoever made
+// it, is told as a Schedule with an actor and a planning horizon, changes that
+// come together as one, and an empty one is sent as heartbeat. Faults lose,
+// delay and multiply them; whoever takes none five times in a row is given up.
+//
 // # Control API
 //
 // What the Go methods of [Server] do, the control API does over HTTP, in plain
@@ -70,7 +79,7 @@
 //	GET    /_control/slots            ?status=free&schedule=x
 //	POST   /_control/slots            add: schedule, start, end or minutes, [id], [status]; one or a list
 //	GET    /_control/slots/{id}
-//	PATCH  /_control/slots/{id}       status, and times: start alone keeps the length
+//	PATCH  /_control/slots/{id}       status, type (code of a visit type; "": the next), and times: start alone keeps the length
 //	DELETE /_control/slots/{id}       gone without a trace
 //	GET    /_control/appointments     {"appointments": [...]}, see Appointment; ?status=booked&slot=x&patient=Patient/pat-1
 //	POST   /_control/appointments     a rival takes a slot: {"slot": "x", ["patient": "Patient/pat-9"], ["force": true: from under a hold]}; 409 when taken
@@ -82,6 +91,8 @@
 //	GET    /_control/users            {"users": [...]}, see User; POST gives somebody a token, DELETE takes all back
 //	GET    /_control/coverages        {"coverages": [...]}, see Coverage
 //	POST   /_control/fill             {"day": "2026-11-24", "schedule": ""}: free ones become busy
+//	PATCH  /_control/schedules/{id}   {"practitioner": "prac-302"}: somebody else works it
+//	GET    /_control/subscriptions    {"subscriptions": [...]}, see Subscription; DELETE ends all before their time: {"ended": n}
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them
 //	GET    /_control/login            see Logins; POST changes it first, see LoginChange
 //	GET    /_control/counters         see Counters

@@ -55,6 +55,7 @@ var faultKinds = []FaultKind{
 	FaultRefuse, FaultLost, FaultCommitLost, FaultCommitLate, FaultCommitError, FaultCommitEmpty, FaultCommitNonsense, FaultDie,
 	FaultOtherSlot, FaultOtherPatient, FaultFalseBooked, FaultFalseCancel, FaultKeepBusy, FaultLoseHolds, FaultRival,
 	FaultStaleSearch, FaultLaggingSearch, FaultEcho,
+	FaultNoticeLost, FaultNoticeLate, FaultNoticeBurst, FaultHeartbeatLost,
 }
 
 // FaultKinds lists every kind.
@@ -74,12 +75,12 @@ type Fault struct {
 
 	Status     int      `json:"status,omitempty"`     // of status and html
 	RetryAfter int      `json:"retryAfter,omitempty"` // seconds, of throttle and throttle-text; default 1
-	Delay      Duration `json:"delay,omitempty"`      // of latency and commit-late in real time; of lose-holds, stale-search and lagging-search by the simulated clock
+	Delay      Duration `json:"delay,omitempty"`      // of latency, commit-late and notice-late in real time; of lose-holds, stale-search and lagging-search by the simulated clock
 	Jitter     Duration `json:"jitter,omitempty"`     // of latency
 	Link       string   `json:"link,omitempty"`       // of foreign-next
 	Type       string   `json:"type,omitempty"`       // of wrong-type; default text/plain
 	Size       int64    `json:"size,omitempty"`       // of huge-gzip
-	By         int      `json:"by,omitempty"`         // of wrong-total
+	By         int      `json:"by,omitempty"`         // of wrong-total and notice-burst
 	Shape      string   `json:"shape,omitempty"`      // of refuse: one of RefusalShapes, or of CoverageShapes
 	Hang       bool     `json:"hang,omitempty"`       // of lost, commit-lost and commit-late: the caller hangs up first
 	Stubborn   bool     `json:"stubborn,omitempty"`   // of stale-search
@@ -241,13 +242,32 @@ func (b *faultBox) strike(rq *request) hits {
 		if !a.meant(rq) {
 			continue
 		}
-		a.met++
-		spent := a.Count > 0 && a.struck >= a.Count
-		if a.met <= a.Skip || spent || a.Rate > 0 && rand.Float64() >= a.Rate {
-			continue
+		if a.strikes() {
+			struck[a.Kind] = a.Fault
 		}
-		a.struck++
-		struck[a.Kind] = a.Fault
 	}
 	return struck
+}
+
+// strikes counts one occasion, and decides whether the fault uses it.
+func (a *armed) strikes() bool {
+	a.met++
+	spent := a.Count > 0 && a.struck >= a.Count
+	if a.met <= a.Skip || spent || a.Rate > 0 && rand.Float64() >= a.Rate {
+		return false
+	}
+	a.struck++
+	return true
+}
+
+// happens is strike for what the server does of its own accord.
+func (b *faultBox) happens(kind FaultKind) (Fault, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.active {
+		if a.Kind == kind && a.strikes() {
+			return a.Fault, true
+		}
+	}
+	return Fault{}, false
 }

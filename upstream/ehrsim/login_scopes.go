@@ -74,6 +74,8 @@ func (rq *request) within(scopes []string) bool {
 		return allowed(scopes, scope{kind, "r"})
 	case "create", "hold", "book":
 		return allowed(scopes, scope{kind, "c"})
+	case "delete":
+		return allowed(scopes, scope{kind, "d"})
 	case "update", "patch":
 		return allowed(scopes, scope{kind, "u"})
 	case "transaction":

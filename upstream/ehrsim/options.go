@@ -102,6 +102,8 @@ type Options struct {
 	CoverageRequires []string // members that a Coverage must have besides those of its version: "subscriberId"; else 422
 	CoverageFirst    bool     // a patient without coverage is booked nowhere
 
+	Notify Notify // Subscriptions and notifications; zero: there are none
+
 	Users []User // who has a token from the beginning
 
 	LinksMaxAge time.Duration // links: for how long the manifest and the files are good, as Cache-Control says; 0: it does not say
@@ -136,6 +138,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.NoPrefetchStatus, 404)
 	setDefault(&o.TimeScale, 1)
 	setDefault(&o.HoldFor, 5*time.Minute)
+	setDefault(&o.Notify.Heartbeat, 5*time.Minute)
 	setDefault(&o.PatchIfMatch, IfMatchHeeded)
 	if o.Dialect == Argonaut {
 		setDefault(&o.Refusal, "cancelled")

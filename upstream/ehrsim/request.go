@@ -44,6 +44,8 @@ func interaction(method string, parts []string) (act, typ, id string) {
 	last := parts[len(parts)-1]
 	reads := method == http.MethodGet
 	switch {
+	case method == http.MethodDelete && len(parts) == 2:
+		return "delete", typ, last
 	case !reads && method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch:
 		return method, typ, ""
 	case typ == "metadata" && reads:

@@ -77,6 +77,7 @@ func (s *Server) handlers() map[string]handler {
 	if !s.opts.NoMatch {
 		all["match Patient"] = s.match
 	}
+	s.serveSubscriptions(all)
 	if s.opts.Dialect == Argonaut {
 		all["prefetch Slot"], all["find Appointment"] = s.prefetch, s.find
 		if !s.opts.NoHold {

@@ -27,6 +27,7 @@ type Server struct {
 	stale   staleBox
 	users   userBox
 	login   *loginDesk
+	notices *noticeDesk
 
 	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
 	store *store
@@ -52,6 +53,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), login: newLoginDesk(o), stopping: make(chan struct{})}
 	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot}
+	s.notices = newNoticeDesk(s)
 	s.stale.clear()
 	for _, u := range o.Users {
 		if err := s.AddUser(u); err != nil {
@@ -73,6 +75,7 @@ func (s *Server) build() (*store, error) {
 	seedPatientsInto(st, s.flavour)
 	st.link()
 	st.roll(s.clock.now())
+	st.changed = s.notices.changed
 	return st, nil
 }
 
@@ -108,7 +111,7 @@ func (s *Server) Start(ctx context.Context, listen string) (string, error) {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	s.served = make(chan struct{})
-	unhook := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	unhook := context.AfterFunc(ctx, func() { s.stop(); _ = s.http.Close() })
 	go func() {
 		defer close(s.served)
 		defer unhook()
@@ -119,25 +122,28 @@ func (s *Server) Start(ctx context.Context, listen string) (string, error) {
 
 // Close stops at once; requests under way are cut.
 func (s *Server) Close() error {
+	s.stop()
+	defer s.notices.running.Wait()
 	if s.http == nil {
 		return nil
 	}
-	s.stop()
 	s.cancel()
 	err := s.http.Close()
 	<-s.served
 	return err
 }
 
-// stop lets hanging answers end; they are no work that could be finished.
+// stop lets hanging answers and notifications end; they are no work that could
+// be finished.
 func (s *Server) stop() { s.stopOnce.Do(func() { close(s.stopping) }) }
 
 // Shutdown stops taking requests and waits for those under way until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	defer s.notices.running.Wait()
 	if s.http == nil {
 		return nil
 	}
-	s.stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())

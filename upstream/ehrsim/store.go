@@ -50,11 +50,14 @@ type store struct {
 	calendars []*calendar
 	rolled    time.Time // when the next roll is due
 	reach     map[string]*reach
+	// changed hears of every slot that is another than it was: its schedule, and
+	// the times between which it lies. It is called under the lock.
+	changed func(schedule string, from, to time.Time)
 	ledger
 }
 
 func newStore(o Options) *store {
-	return &store{seed: o.Seed, days: o.Days, shelves: map[string]*shelf{}, slots: map[string]*slot{}, ledger: newLedger(o)}
+	return &store{changed: func(string, time.Time, time.Time) {}, seed: o.Seed, days: o.Days, shelves: map[string]*shelf{}, slots: map[string]*slot{}, ledger: newLedger(o)}
 }
 
 // add puts a resource on its shelf; one of the same id is replaced. While the
@@ -164,6 +167,7 @@ func (st *store) between(from, to time.Time, keep func(*slot) bool) []*slot {
 // insert puts a slot into the book, in place of the one of the same id.
 // The caller holds the lock.
 func (st *store) insert(s *slot) {
+	st.changed(s.schedule, s.start, s.end)
 	if old := st.slots[s.id]; old != nil && compareSlots(old, s) == 0 {
 		if at, found := slices.BinarySearchFunc(st.book, s, compareSlots); found {
 			st.slots[s.id], st.book[at] = s, s
@@ -182,6 +186,7 @@ func (st *store) remove(id string) bool {
 	if s == nil {
 		return false
 	}
+	st.changed(s.schedule, s.start, s.end)
 	delete(st.slots, id)
 	if at, found := slices.BinarySearchFunc(st.book, s, compareSlots); found {
 		st.book = slices.Delete(st.book, at, at+1)

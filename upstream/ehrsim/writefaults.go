@@ -46,6 +46,9 @@ var (
 
 // meant says whether a fault is about a request.
 func (f Fault) meant(rq *request) bool {
+	if slices.Contains(noticeFaults, f.Kind) {
+		return false
+	}
 	on := doings[f.Kind]
 	if f.On != "" {
 		on = strings.Split(f.On, ",")
