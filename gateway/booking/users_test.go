@@ -42,8 +42,7 @@ func TestLaw13AProofIsOfOneTokenOnePatientAndAShortWhile(t *testing.T) {
 	}
 	delete(w.clinic.tokens, short)
 	w.clock.Advance(3 * time.Second)
-	_, err := w.desk.PatientAt(t.Context(), withToken(t, "ann", short), napa, "p1")
-	wantCode(t, err, scheduling.Unauthorized)
+	wantCode(t, hold(withToken(t, "bob", short), 3, "p1"), scheduling.Unauthorized)
 	if strings.Contains(w.log.String(), "anns") {
 		t.Fatal("a token in the log")
 	}
