@@ -26,6 +26,14 @@ func Start(t testing.TB) *embedded.Server {
 	return run(t, embedded.Options{})
 }
 
+// StartWith is Start with options of the test's own: a folder to keep data in, a
+// log, further arguments.
+func StartWith(t testing.TB, o embedded.Options) *embedded.Server {
+	t.Helper()
+	need(t)
+	return run(t, o)
+}
+
 // StartInProcess runs the stand-in that takes the place of redis-server where
 // there is none.
 func StartInProcess(t testing.TB) *embedded.Server {
