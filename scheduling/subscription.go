@@ -88,3 +88,75 @@ type Notice struct {
 	Start string `json:"start,omitempty"`
 	End   string `json:"end,omitempty"`
 }
+
+// Days are those that the notice is about, in these zones, as far as they lie in
+// all: a day that has it in one of them counts. What is left open is all.
+//
+// Errors: ErrBadTime.
+func (n Notice) Days(zones []*time.Location, all Days) (Days, error) {
+	if len(zones) == 0 { // of a time with an offset the day is then known but for one
+		zones = []*time.Location{time.FixedZone("", -12*3600), time.FixedZone("", 14*3600)}
+	}
+	out := all
+	for i, zone := range zones {
+		from, err := horizonDay(n.Start, zone, all.From, false)
+		if err != nil {
+			return Days{}, err
+		}
+		last, err := horizonDay(n.End, zone, all.To-1, true)
+		if err != nil {
+			return Days{}, err
+		}
+		if i == 0 {
+			out = Days{from, last + 1}
+		}
+		out.From, out.To = min(out.From, from), max(out.To, last+1)
+	}
+	return Days{max(out.From, all.From), min(out.To, all.To)}, nil
+}
+
+// Check refuses times that are none, and an end before its start.
+func (n Notice) Check() error {
+	start, err := horizonDay(n.Start, time.UTC, 0, false)
+	if err != nil {
+		return err
+	}
+	end, err := horizonDay(n.End, time.UTC, start, true)
+	if err == nil && end < start-1 { // a day more: the offsets may differ
+		err = ErrBadTime
+	}
+	return err
+}
+
+// horizonDay is the day of a FHIR dateTime in the zone: the first or the last of
+// a year or month. A time without an offset is that of the place.
+func horizonDay(text string, zone *time.Location, open Day, last bool) (Day, error) {
+	if text == "" {
+		return open, nil
+	}
+	for layout, after := range map[string]func(time.Time) time.Time{
+		time.DateOnly: func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
+		"2006-01":     func(t time.Time) time.Time { return t.AddDate(0, 1, 0) },
+		"2006":        func(t time.Time) time.Time { return t.AddDate(1, 0, 0) },
+	} {
+		t, err := time.Parse(layout, text)
+		switch {
+		case err == nil && last:
+			return DayOf(after(t), time.UTC) - 1, nil
+		case err == nil:
+			return DayOf(t, time.UTC), nil
+		}
+	}
+	wall, rest, ok := cutWall(text)
+	if !ok {
+		return 0, ErrBadTime
+	}
+	if rest == "" {
+		return DayOf(wall, time.UTC), nil
+	}
+	offset, ok := parseOffset(rest)
+	if !ok {
+		return 0, ErrBadTime
+	}
+	return DayOf(wall.Add(-offset), zone), nil
+}
