@@ -66,6 +66,15 @@ func (h *Holds) Take(ctx context.Context, principal, offer string, limit int, tt
 	return nil
 }
 
+// Held are the offers that are counted now; whether one is held still stands in
+// its entry.
+//
+// Errors: shedding.
+func (h *Holds) Held(ctx context.Context, principal string) ([]string, error) {
+	offers, err := h.store.client.ZRange(ctx, h.store.keys.principal(principal).holds(), 0, -1).Result()
+	return offers, h.store.fault(err)
+}
+
 // Drop stops counting it. To drop what is not counted is no error.
 func (h *Holds) Drop(ctx context.Context, principal, offer string) error {
 	key := h.store.keys.principal(principal).holds()

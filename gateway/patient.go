@@ -20,6 +20,10 @@ type Patients interface {
 	// Register keeps a person; added is false where the principal had registered
 	// the same one before, who is given then.
 	Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error)
+	// RegisterAt makes a source know a person before anything is booked, for a
+	// principal that holds an offer there. Errors: those of a booking;
+	// booking.ErrState around not-acceptable without such a hold.
+	RegisterAt(ctx context.Context, principal string, source scheduling.SourceID, id string) error
 	// CheckPerson tells what would keep a person from being registered, and keeps
 	// nothing.
 	CheckPerson(person scheduling.Registration) error
@@ -82,6 +86,14 @@ func (x *exchange) registerPatient() error {
 	if !ok {
 		return refuseHTTP(fiber.StatusUnsupportedMediaType)
 	}
+	values, err := x.query()
+	if err != nil {
+		return err
+	}
+	source, err := x.oneSource(values)
+	if err != nil {
+		return err
+	}
 	// What is read keeps parts of the text: the text must be ours.
 	person, err := fhir.ReadPatient(x.release, format, bytes.Clone(x.body()))
 	if err != nil {
@@ -96,7 +108,19 @@ func (x *exchange) registerPatient() error {
 		status = fiber.StatusCreated
 	}
 	x.c.Set(fiber.HeaderLocation, x.s.root(x.release)+"/Patient/"+known.ID)
+	if source != "" {
+		if err := x.registerAt(source, known.ID); err != nil {
+			return err // the person is kept all the same: Location tells where
+		}
+	}
 	return x.answerPatient(status, known)
+}
+
+// registerAt takes the time of a booking: an EHR is asked.
+func (x *exchange) registerAt(source scheduling.SourceID, id string) error {
+	ctx, cancel := x.bookingCtx()
+	defer cancel()
+	return x.s.deps.Patients.RegisterAt(ctx, x.principalName(), source, id)
 }
 
 // answerPatient answers as the caller prefers (RFC 7240): the Patient, an

@@ -125,7 +125,7 @@ func (s *shift) makeDesk() error {
 		return err
 	}
 	s.people, err = booking.NewRegistrar(booking.RegistrarDeps{
-		People: people, At: ehrs{s.registry}.registry, Named: k.books, Books: k.books, Keys: k.keys, Clock: k.clock,
+		People: people, At: ehrs{s.registry}.registry, Named: k.books, Books: k.books, Holds: k.holds, Keys: k.keys, Clock: k.clock,
 		Coverages: people, Insurers: ehrs{s.registry}.insurer,
 		OrphanStore: n.store.Orphans(k.vault), Sources: ehrs{s.registry}.Sources,
 		Log: n.log, Metrics: s.metrics, Checkpoint: s.file.Booking.Checkpoint,

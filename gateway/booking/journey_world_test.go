@@ -59,7 +59,7 @@ func (tr *trip) newRegistrar(t testing.TB, at folk) *booking.Registrar {
 	o := booking.DefaultRegisterOptions()
 	o.Wait = tr.wait
 	r, err := booking.NewRegistrar(booking.RegistrarDeps{
-		People: tr.people, Coverages: tr.coverages, Named: entriesOf{tr.store}, Books: tr.store, Keys: tr.store, Clock: tr.clock,
+		People: tr.people, Coverages: tr.coverages, Named: entriesOf{tr.store}, Books: tr.store, Holds: tr.store, Keys: tr.store, Clock: tr.clock,
 		At:          func(source scheduling.SourceID) (booking.Registry, bool) { return at, source == napa },
 		Insurers:    func(source scheduling.SourceID) (booking.Insurer, bool) { return at, source == napa },
 		OrphanStore: tr.orphans, Sources: func() []scheduling.SourceID { return []scheduling.SourceID{napa} },

@@ -85,6 +85,9 @@ type Holds interface {
 	Take(ctx context.Context, principal, offer string, limit int, ttl time.Duration) error
 	// Drop stops counting it. To drop what is not counted is no error.
 	Drop(ctx context.Context, principal, offer string) error
+	// Held are the offers that are counted: whether one is held still stands in
+	// its entry.
+	Held(ctx context.Context, principal string) ([]string, error)
 }
 
 // Keys remembers what was answered to an Idempotency-Key, per principal, for

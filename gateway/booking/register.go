@@ -23,6 +23,8 @@ type RegistrarDeps struct {
 	// Books may be nil: that a coverage is to be sent for an appointment that
 	// stands is not written down with it.
 	Books Books
+	// Holds may be nil: nobody is registered at a source before a booking.
+	Holds Holds
 	// Coverages and Insurers may be nil: no coverage is sent.
 	Coverages Coverages
 	Insurers  func(source scheduling.SourceID) (Insurer, bool)

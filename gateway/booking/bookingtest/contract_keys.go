@@ -13,6 +13,12 @@ func holdsCounted(t T, f Fixture) {
 		must(t, f.Holds.Take(ctx, "p1", offer, 2, time.Hour))
 	}
 	wantCode(t, f.Holds.Take(ctx, "p1", "o3", 2, time.Hour), scheduling.HoldLimit)
+	if held, err := f.Holds.Held(ctx, "p1"); err != nil || !slices.Equal(slices.Sorted(slices.Values(held)), []string{"o1", "o2"}) {
+		t.Fatalf("held: %v, %v", held, err)
+	}
+	if held, err := f.Holds.Held(ctx, "nobody"); err != nil || len(held) != 0 {
+		t.Fatalf("held by nobody: %v, %v", held, err)
+	}
 	must(t, f.Holds.Take(ctx, "p2", "o3", 2, time.Hour))
 	must(t, f.Holds.Drop(ctx, "p1", "o1"))
 	must(t, f.Holds.Drop(ctx, "p1", "never"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -305,6 +306,16 @@ func (s *Store) Rebuilt(_ context.Context, source scheduling.SourceID) error {
 	}
 	delete(s.lost, source)
 	return nil
+}
+
+// Held are the offers that are counted.
+func (s *Store) Held(_ context.Context, principal string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(s.held[principal])), nil
 }
 
 // Take counts a hold.
