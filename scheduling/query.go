@@ -1,6 +1,7 @@
 package scheduling
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -46,6 +47,17 @@ type Query struct {
 	Count  int // offers wanted; 0: only the total
 	After  Cursor
 	MaxAge time.Duration // 0: as old as the source's configuration allows
+	// Renewable are the sources whose offers count whatever MaxAge says: whoever
+	// asks has them looked at again before they are shown.
+	Renewable []SourceID
+}
+
+// MaxAgeAt is the MaxAge that counts for a source.
+func (q *Query) MaxAgeAt(source SourceID) time.Duration {
+	if q.MaxAge > 0 && slices.Contains(q.Renewable, source) {
+		return 0
+	}
+	return q.MaxAge
 }
 
 // Cursor is a place in the order of offers: start, then id. The zero Cursor is

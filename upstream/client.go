@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"slotgate/fhir"
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -32,6 +34,7 @@ type Client struct {
 	login    token.Source
 	breakers map[guard]*breaker
 	budget   *budget
+	spare    *rate.Limiter // what revalidating may take of it
 	metrics  *sourceMetrics
 	log      *slog.Logger
 	now      func() time.Time
@@ -90,13 +93,14 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 		c.metrics.breaker(g, false)
 	}
 	c.budget = newBudget(c.source.ID, c.opts.Limits, deps.Now)
+	c.spare = newSpare(c.opts.Limits)
 	c.wire = &wire{
 		client: newHTTPClient(c.base, transport), writer: newWriter(transport), base: c.base,
 		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody, others: c.opts.Quirks.origins(),
 	}
 	c.send = newStack(&stack{
 		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
-		budget: c.budget, breakers: c.breakers, metrics: c.metrics,
+		budget: c.budget, spare: c.spare, breakers: c.breakers, metrics: c.metrics,
 	}, c.wire)
 	return nil
 }

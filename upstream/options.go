@@ -95,6 +95,9 @@ type Limits struct {
 	RetryWait config.Duration `yaml:"retry_wait"`
 	// Recover is how long it takes from the least that a source is asked for
 	// (5 % of rate and concurrency, after it said or showed that more is too
+	// Revalidate is the part of rate that offers may take which are looked at
+	// again before they are shown (_max-age); default: 0.2.
+	Revalidate float64 `yaml:"revalidate"`
 	// much) until it is asked for all again; default: 1m.
 	Recover config.Duration `yaml:"recover"`
 	// MaxBody is the largest answer in bytes, decompressed; default: 32 MiB.
@@ -149,6 +152,7 @@ func (l *Limits) SetDefaults() {
 	setDefault(&l.Recover, config.Duration(defaultRecover))
 	setDefault(&l.MaxBody, 32<<20)
 	setDefault(&l.MaxPages, 500)
+	setDefault(&l.Revalidate, defaultRevalidate)
 	setDefault(&l.MaxSlots, 200_000)
 	setDefault(&l.BreakerFailures, 5)
 	setDefault(&l.BreakerOpen, config.Duration(5*time.Second))
@@ -247,6 +251,7 @@ func (l *Limits) Validate() error {
 		need("max_pages", l.MaxPages >= 1, "is %d; write 1 or more", l.MaxPages),
 		need("max_slots", l.MaxSlots >= 1, "is %d; write 1 or more", l.MaxSlots),
 		need("breaker_failures", l.BreakerFailures >= 1, "is %d; write 1 or more", l.BreakerFailures),
+		need("revalidate", l.Revalidate > 0 && l.Revalidate <= 1, "is %v; write a part of rate, above 0 and up to 1", l.Revalidate),
 		need("breaker_open", l.BreakerOpen > 0, "is %v; write a duration such as 5s", l.BreakerOpen),
 	)
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -59,6 +60,7 @@ type walk struct {
 // pages reads an answer to its end and hands every page to each. cut tells why
 // the answer is not whole, "" when it is: that is what law 8 stands on.
 func (c *Client) pages(ctx context.Context, q question, each func(*fhir.Page) (cut string)) (cut string, err error) {
+	q.lane = cmp.Or(q.lane, laneOf(ctx))
 	w := &walk{
 		client: c, q: q, each: each,
 		links: map[string]bool{}, digest: map[uint64]bool{}, seed: maphash.MakeSeed(), ids: map[string]bool{},
@@ -107,11 +109,7 @@ func refused(err error) bool {
 
 // at is a request for a page of the answer.
 func (q question) at(to *url.URL) *call {
-	l := q.lane
-	if l == "" {
-		l = lanePrefetch
-	}
-	return &call{op: q.op, lane: l, method: http.MethodGet, url: to, fresh: true, probe: q.probe, limit: q.timeout}
+	return &call{op: q.op, lane: cmp.Or(q.lane, lanePrefetch), method: http.MethodGet, url: to, fresh: true, probe: q.probe, limit: q.timeout}
 }
 
 // call is the first request of the question.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"slotgate/fhir"
 	"slotgate/scheduling"
 	"slotgate/upstream/token"
@@ -20,6 +22,7 @@ type stack struct {
 	now      func() time.Time
 	login    token.Source
 	budget   *budget
+	spare    *rate.Limiter // what revalidating may take of the budget
 	breakers map[guard]*breaker
 	metrics  *sourceMetrics
 }
@@ -156,6 +159,9 @@ func (s *stack) budgeted(next sender) sender {
 			return nil, err
 		}
 		defer s.budget.leave(c.lane)
+		if c.lane == laneRevalidate {
+			s.spare.ReserveN(time.Now(), 1)
+		}
 		began := time.Now()
 		a, err := next(ctx, c)
 		if _, user := userOf(ctx); user {

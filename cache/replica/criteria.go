@@ -112,7 +112,7 @@ func newCriteria(st *state, ps *periods) (*criteria, bool) {
 		c.spans[i] = spanOf(ps.of(st, zone))
 	}
 	now := ps.now
-	c.oldest, c.limited = st.oldest(now, q.MaxAge)
+	c.oldest, c.limited = st.oldest(now, q.MaxAgeAt(st.source.ID))
 	c.specialty = verdicts(q.Specialty, st.sets)
 	c.visitType = verdicts(q.VisitType, st.sets)
 	return c, true

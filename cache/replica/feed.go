@@ -81,6 +81,7 @@ func (r *Replica) Load(source scheduling.SourceID, snapshot scheduling.Snapshot)
 		return // no longer configured
 	}
 	e.load(snapshot)
+	e.announce()
 	r.metrics.loads.WithLabelValues(string(source)).Inc()
 }
 
@@ -91,6 +92,7 @@ func (r *Replica) Apply(source scheduling.SourceID, change scheduling.Change) {
 		return
 	}
 	late := e.apply(change)
+	e.announce()
 	r.metrics.changes.WithLabelValues(string(source)).Inc()
 	r.metrics.late.WithLabelValues(string(source)).Add(float64(late))
 }

@@ -93,7 +93,7 @@ func (st *state) complete(q *scheduling.Query, now time.Time) bool {
 	case scheduling.StateDown, scheduling.StatePaused:
 		return false
 	}
-	oldest, limited := st.oldest(now, q.MaxAge)
+	oldest, limited := st.oldest(now, q.MaxAgeAt(st.source.ID))
 	return !limited || nanos(st.status.LastSync) >= oldest
 }
 

@@ -19,6 +19,7 @@ const keepDays = 2
 type entry struct {
 	state atomic.Pointer[state]
 	tag   string
+	news  atomic.Pointer[chan struct{}] // closed at the next step; nil: nobody waits
 
 	mu      sync.Mutex
 	numbers map[string]int32  // schedule id -> number in layout and books
