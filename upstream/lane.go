@@ -61,7 +61,7 @@ var guards = [...]guard{guardRead, guardWrite, guardPrefetch}
 // guard is the breaker that a call belongs to.
 func (c *call) guard() guard {
 	switch {
-	case c.write:
+	case c.write && c.lane != lanePrefetch:
 		return guardWrite
 	case c.lane.patient():
 		return guardPrefetch

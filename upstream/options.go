@@ -47,6 +47,8 @@ type Options struct {
 	Register `yaml:",inline"`
 	// Insurance is when it is told of a patient's coverage.
 	Insurance `yaml:",inline"`
+	// Notifying is whether it tells of changes by itself.
+	Notifying `yaml:",inline"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
 	// Paused: it is not asked for slots, and nothing is held or booked there;
@@ -93,11 +95,11 @@ type Limits struct {
 	// RetryWait is the longest wait before such a try, also where the source
 	// asks for one (Retry-After); default: 5s.
 	RetryWait config.Duration `yaml:"retry_wait"`
-	// Recover is how long it takes from the least that a source is asked for
-	// (5 % of rate and concurrency, after it said or showed that more is too
 	// Revalidate is the part of rate that offers may take which are looked at
 	// again before they are shown (_max-age); default: 0.2.
 	Revalidate float64 `yaml:"revalidate"`
+	// Recover is how long it takes from the least that a source is asked for
+	// (5 % of rate and concurrency, after it said or showed that more is too
 	// much) until it is asked for all again; default: 1m.
 	Recover config.Duration `yaml:"recover"`
 	// MaxBody is the largest answer in bytes, decompressed; default: 32 MiB.
@@ -124,6 +126,7 @@ func (o *Options) SetDefaults() {
 	o.Booking.SetDefaults()
 	o.Register.SetDefaults()
 	o.Insurance.SetDefaults()
+	o.Notifying.SetDefaults()
 	o.Limits.SetDefaults()
 	o.Quirks.SetDefaults()
 	setDefault(&o.FHIR, scheduling.R4)
@@ -149,10 +152,10 @@ func (l *Limits) SetDefaults() {
 		*l.Retries = 2
 	}
 	setDefault(&l.RetryWait, config.Duration(5*time.Second))
+	setDefault(&l.Revalidate, defaultRevalidate)
 	setDefault(&l.Recover, config.Duration(defaultRecover))
 	setDefault(&l.MaxBody, 32<<20)
 	setDefault(&l.MaxPages, 500)
-	setDefault(&l.Revalidate, defaultRevalidate)
 	setDefault(&l.MaxSlots, 200_000)
 	setDefault(&l.BreakerFailures, 5)
 	setDefault(&l.BreakerOpen, config.Duration(5*time.Second))
@@ -179,6 +182,8 @@ func (o *Options) Validate() error {
 		within("booking", o.Booking.Validate()),
 		o.Register.Validate(),
 		o.Insurance.Validate(),
+		o.Notifying.Validate(),
+		o.checkSubscribe(),
 		within("limits", o.Limits.Validate()),
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),
@@ -246,12 +251,12 @@ func (l *Limits) Validate() error {
 		need("timeout", l.Timeout > 0, "is %v; write a duration such as 30s", l.Timeout),
 		need("retries", l.Retries == nil || *l.Retries >= 0 && *l.Retries <= 10, "write 0 to 10"),
 		need("retry_wait", l.RetryWait > 0, "is %v; write a duration such as 5s", l.RetryWait),
+		need("revalidate", l.Revalidate > 0 && l.Revalidate <= 1, "is %v; write a part of rate, above 0 and up to 1", l.Revalidate),
 		need("recover", l.Recover > 0, "is %v; write a duration such as 1m", l.Recover),
 		need("max_body", l.MaxBody >= 1024 && l.MaxBody <= 1<<30, "is %d; write bytes, 1024 to 1073741824", l.MaxBody),
 		need("max_pages", l.MaxPages >= 1, "is %d; write 1 or more", l.MaxPages),
 		need("max_slots", l.MaxSlots >= 1, "is %d; write 1 or more", l.MaxSlots),
 		need("breaker_failures", l.BreakerFailures >= 1, "is %d; write 1 or more", l.BreakerFailures),
-		need("revalidate", l.Revalidate > 0 && l.Revalidate <= 1, "is %v; write a part of rate, above 0 and up to 1", l.Revalidate),
 		need("breaker_open", l.BreakerOpen > 0, "is %v; write a duration such as 5s", l.BreakerOpen),
 	)
 }

@@ -28,6 +28,7 @@ var listsOf = map[string][]string{
 	"Patient":           words("name address link generalPractitioner contact.relationship"),
 	"RelatedPerson":     words("name address"),
 	"Coverage":          words("payor class contract costToBeneficiary"),
+	"Subscription":      words("channel.header"),
 }
 
 // listsOfR4 repeat in R4 and not in STU3.
@@ -72,6 +73,9 @@ func words(s string) []string { return strings.Fields(s) }
 // type is a list.
 func repeats(version FHIR, resourceType, path string) bool {
 	name := path[strings.LastIndexByte(path, '.')+1:]
+	if resourceType == "Subscription" && path == "channel.endpoint" {
+		return false // an address, where others have references
+	}
 	return slices.Contains(alwaysLists, name) ||
 		slices.Contains(listsOf["*"], path) ||
 		path == "identifier" && resourceType != "Bundle" ||
