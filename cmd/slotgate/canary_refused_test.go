@@ -198,9 +198,14 @@ func (g guest) wrongPlace(me string, slots []slot, unheld slot) {
 	g.want(is(200), http.MethodPatch, at(slots[0]), fmt.Sprintf(cancelPatch, "booked"), "Content-Type", patchJSON)
 	g.want(is(410), http.MethodPost, at(slots[0])+"/$book", with())
 	for _, pairs := range [][]string{
-		{"patient-id", canaryFamily}, {"patient-id", "Patient/" + canaryID}, {"patient-id", "http://quonxcanary.example/Patient/" + canaryID},
-		{"patient-id", me, "comment", strings.Repeat(canaryComment, 500)}, {"comment", canaryComment}, {"patient-id", me, "appt-id", canaryID},
-		{"patient-id", me, "cancelled-appt-id", canaryID}, {"patient-id", me, canaryMail, canaryLine},
+		{"patient-id", canaryFamily},
+		{"patient-id", "Patient/" + canaryID},
+		{"patient-id", "http://quonxcanary.example/Patient/" + canaryID},
+		{"patient-id", me, "comment", strings.Repeat(canaryComment, 500)},
+		{"comment", canaryComment},
+		{"patient-id", me, "appt-id", canaryID},
+		{"patient-id", me, "cancelled-appt-id", canaryID},
+		{"patient-id", me, canaryMail, canaryLine},
 	} {
 		g.want(is(200, 400, 404, 422, 501), http.MethodPost, at(slots[1])+"/$book?"+url.QueryEscape(canaryMail)+"="+canaryFamily, g.parameters(pairs...), "Prefer", "handling=strict")
 	}

@@ -71,7 +71,8 @@ func usersHouse(t *testing.T) (*house, *tellAll) {
 		{"napa", ehrsim.Options{
 			Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3, Zone: "America/Los_Angeles", Practitioners: 2, Days: 6, RequireBearer: ownNapa,
 			Users: []ehrsim.User{
-				{Token: tokenOne, Patient: "pat-1"}, {Token: tokenTwo, Patient: "pat-2"},
+				{Token: tokenOne, Patient: "pat-1"},
+				{Token: tokenTwo, Patient: "pat-2"},
 				{Token: tokenOver, Patient: "pat-1", Until: time.Now().Add(-time.Hour)},
 			},
 		}, login(ownNapa)},

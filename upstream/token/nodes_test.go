@@ -417,8 +417,13 @@ func TestTokensStandNowhereInClear(t *testing.T) {
 	secrets = append(secrets, w.token(nodes[0]))
 	var said strings.Builder
 	for _, fault := range []ehrsim.Fault{
-		{Kind: ehrsim.FaultEcho, Status: 400}, {Kind: ehrsim.FaultEcho, Status: 500}, {Kind: ehrsim.FaultHTML},
-		{Kind: ehrsim.FaultReset}, {Kind: ehrsim.FaultEmptyBody}, {Kind: ehrsim.FaultThrottle}, {Kind: ehrsim.FaultHugeGzip, Size: 8 << 20},
+		{Kind: ehrsim.FaultEcho, Status: 400},
+		{Kind: ehrsim.FaultEcho, Status: 500},
+		{Kind: ehrsim.FaultHTML},
+		{Kind: ehrsim.FaultReset},
+		{Kind: ehrsim.FaultEmptyBody},
+		{Kind: ehrsim.FaultThrottle},
+		{Kind: ehrsim.FaultHugeGzip, Size: 8 << 20},
 	} {
 		fault.Path = "/oauth"
 		if _, err := w.sim.SetFaults(fault); err != nil {

@@ -112,6 +112,7 @@ func (brokenStore) Refuse(context.Context, string, time.Duration) (bool, error) 
 func (brokenStore) Lease(context.Context, time.Duration) (func(context.Context) error, bool, error) {
 	return nil, false, errors.New("no")
 }
+
 func (brokenStore) Pin(context.Context, string, string) (string, error) { return "", errors.New("no") }
 
 func TestABadRecordIsNoToken(t *testing.T) {
