@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"slotgate/cache"
 	"slotgate/cache/embedded"
 	"slotgate/cache/redistest"
