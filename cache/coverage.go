@@ -106,10 +106,10 @@ func (p *Patients) AddCoverage(ctx context.Context, principal string, c scheduli
 	}
 	stale, counted := "", false
 	for range maxStale {
-		said, err := p.store.run(ctx, p.covers.add, at.all(), c.ID, sealed, p.options.Keep.Milliseconds(), c.Created.UnixMilli(), maxCoverages, stale).Text()
+		said, err := p.safely(ctx, p.covers.add, at.all(), c.ID, sealed, p.options.Keep.Milliseconds(), c.Created.UnixMilli(), maxCoverages, stale).Text()
 		switch {
 		case err != nil:
-			return known, false, p.store.fault(err)
+			return known, false, p.store.fault(fewReplicas(err))
 		case said == "":
 			return c, true, nil
 		case said == "nobody":
@@ -154,7 +154,7 @@ func (p *Patients) ReplaceCoverage(ctx context.Context, principal string, c sche
 		c.Version, c.Created = before.Version+1, before.Created
 		done, err := p.swapCoverage(ctx, principal, before, sealed, c)
 		if err != nil {
-			return scheduling.Coverage{}, p.store.fault(err)
+			return scheduling.Coverage{}, p.store.fault(fewReplicas(err))
 		}
 		if done {
 			return c, nil
@@ -177,7 +177,7 @@ func (p *Patients) swapCoverage(ctx context.Context, principal string, before sc
 		return false, err
 	}
 	keys := append(append(at.keys, at.sames[0]), old.sames...)
-	n, err := p.store.run(ctx, p.covers.replace, keys, c.ID, was, sealed, p.options.Keep.Milliseconds()).Int()
+	n, err := p.safely(ctx, p.covers.replace, keys, c.ID, was, sealed, p.options.Keep.Milliseconds()).Int()
 	return n == 1, err
 }
 

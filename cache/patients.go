@@ -126,9 +126,9 @@ func (p *Patients) Add(ctx context.Context, principal string, r scheduling.Regis
 	}
 	stale := ""
 	for range maxStale {
-		ids, err := p.store.run(ctx, p.scripts.add, at.keys, r.ID, sealed, p.options.Keep.Milliseconds(), at.sames, at.newest, stale).StringSlice()
+		ids, err := p.safely(ctx, p.scripts.add, at.keys, r.ID, sealed, p.options.Keep.Milliseconds(), at.sames, at.newest, stale).StringSlice()
 		if err != nil {
-			return known, false, p.store.fault(err)
+			return known, false, p.store.fault(fewReplicas(err))
 		}
 		slices.Sort(ids)
 		switch ids = slices.Compact(ids); len(ids) {
@@ -145,6 +145,18 @@ func (p *Patients) Add(ctx context.Context, principal string, r scheduling.Regis
 		stale = ids[0]
 	}
 	return known, false, p.store.fault(ErrBusy)
+}
+
+// safely runs a script whose answer is a promise: what the caller is told is
+// there must be so after a failover, too. It is waited for as
+// redis.wait_replicas says.
+func (p *Patients) safely(ctx context.Context, sc script, keys []string, args ...any) *redis.Cmd {
+	cmd, err := p.store.runOn(ctx, sc, p.store.options.WaitReplicas, keys, args...)
+	if err != nil {
+		cmd = redis.NewCmd(ctx)
+		cmd.SetErr(err)
+	}
+	return cmd
 }
 
 func (p *Patients) seal(ctx context.Context, r scheduling.Registration, key string) (string, error) {
