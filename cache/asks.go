@@ -19,6 +19,7 @@ type ask struct {
 	Source    scheduling.SourceID `json:"source"`
 	Days      scheduling.Days     `json:"days"`
 	Schedules []string            `json:"schedules,omitempty"`
+	Now       bool                `json:"now,omitempty"` // somebody waits
 }
 
 // maxAsk bounds a message that is read: a stranger may write to the channel.
@@ -26,7 +27,17 @@ const maxAsk = 64 << 10
 
 // AskRefetch asks whoever works on the source to read the scope again.
 func (s *Store) AskRefetch(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) error {
-	text, err := json.Marshal(ask{source, scope.Days, scope.Schedules})
+	return s.ask(ctx, ask{Source: source, Days: scope.Days, Schedules: scope.Schedules})
+}
+
+// AskRevalidate is AskRefetch for somebody who waits for the feed to tell what
+// came of it.
+func (s *Store) AskRevalidate(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) error {
+	return s.ask(ctx, ask{Source: source, Days: scope.Days, Schedules: scope.Schedules, Now: true})
+}
+
+func (s *Store) ask(ctx context.Context, a ask) error {
+	text, err := json.Marshal(a)
 	if err != nil {
 		return scheduling.Fault(scheduling.Internal, err, "something went wrong on our side")
 	}
@@ -34,9 +45,19 @@ func (s *Store) AskRefetch(ctx context.Context, source scheduling.SourceID, scop
 }
 
 // HearRefetches hands on what gateways ask until ctx ends; it survives outages.
-// hear must not block.
-func (s *Store) HearRefetches(ctx context.Context, hear func(scheduling.SourceID, scheduling.Scope)) {
-	sub := s.client.Subscribe(ctx, s.keys.asks())
+// hear must not block; now says that somebody waits.
+func (s *Store) HearRefetches(ctx context.Context, hear func(source scheduling.SourceID, scope scheduling.Scope, now bool)) {
+	s.hearAll(ctx, s.keys.asks(), func(text []byte) {
+		var a ask
+		if json.Unmarshal(text, &a) == nil && a.Source != "" {
+			hear(a.Source, scheduling.Scope{Days: a.Days, Schedules: a.Schedules}, a.Now)
+		}
+	})
+}
+
+// hearAll hands on the messages of a channel that are not too long.
+func (s *Store) hearAll(ctx context.Context, channel string, hear func([]byte)) {
+	sub := s.client.Subscribe(ctx, channel)
 	defer func() { _ = sub.Close() }()
 	messages := sub.Channel() // it connects again by itself
 	for {
@@ -47,11 +68,9 @@ func (s *Store) HearRefetches(ctx context.Context, hear func(scheduling.SourceID
 			if !ok {
 				return
 			}
-			var a ask
-			if len(message.Payload) > maxAsk || json.Unmarshal([]byte(message.Payload), &a) != nil || a.Source == "" {
-				continue
+			if len(message.Payload) <= maxAsk {
+				hear([]byte(message.Payload))
 			}
-			hear(a.Source, scheduling.Scope{Days: a.Days, Schedules: a.Schedules})
 		}
 	}
 }
