@@ -31,7 +31,7 @@ func TestAGatewaysAskReachesTheWorkersAlsoAfterAnOutage(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		worker.HearRefetches(ctx, func(source scheduling.SourceID, scope scheduling.Scope) {
+		worker.HearRefetches(ctx, func(source scheduling.SourceID, scope scheduling.Scope, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			if source == "napa" {

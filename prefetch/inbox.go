@@ -3,6 +3,7 @@ package prefetch
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"slotgate/scheduling"
 )
@@ -15,6 +16,7 @@ type inbox struct {
 	mu     sync.Mutex
 	scopes []scheduling.Scope
 	epoch  string
+	aside  *aside
 	wake   chan struct{}
 }
 
@@ -40,6 +42,29 @@ func (b *inbox) tell(epoch string) {
 	b.epoch = epoch
 	b.mu.Unlock()
 	b.rouse()
+}
+
+// looked leaves what was read beside the loop. found is not changed by us.
+func (b *inbox) looked(found scheduling.Directory, at time.Time) {
+	b.mu.Lock()
+	if b.aside == nil {
+		b.aside = &aside{found: scheduling.NewDirectory()}
+	}
+	b.aside.found.Merge(found)
+	if at.After(b.aside.at) {
+		b.aside.at = at
+	}
+	b.mu.Unlock()
+	b.rouse()
+}
+
+// takeAside is nil where nothing was read.
+func (b *inbox) takeAside() *aside {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.aside
+	b.aside = nil
+	return one
 }
 
 func (b *inbox) rouse() {

@@ -27,6 +27,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	fetches  *prometheus.CounterVec
 	windows  *prometheus.CounterVec
+	urgent   *prometheus.CounterVec
 	storeErr *prometheus.CounterVec
 
 	mu    sync.Mutex
@@ -52,6 +53,7 @@ func newMetrics(deps Deps) (*metrics, error) {
 	m.leases = m.gauge("lease_held", "1 while this worker has the source.")
 	m.fetches = m.counter("fetches_total", "Calls of the source by outcome.", "outcome")
 	m.windows = m.counter("windows_total", "Windows by what a fetch did to them.", "change")
+	m.urgent = m.counter("revalidations_total", "Scopes that were asked for by somebody who waits, by outcome.", "outcome")
 	m.storeErr = m.counter("store_errors_total", "Failed calls of the store.")
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "slotgate", Subsystem: "prefetch", Name: "fetch_seconds",
@@ -152,6 +154,18 @@ func outcomeOf(err error) string {
 		return "complete"
 	}
 	return string(scheduling.CodeOf(err))
+}
+
+// revalidated counts one look that somebody waited for.
+func (m *metrics) revalidated(source scheduling.SourceID, err error) {
+	outcome := outcomeOf(err)
+	switch {
+	case errors.Is(err, errCrowded):
+		outcome = "crowded"
+	case errors.Is(err, errUnclear):
+		outcome = "unclear"
+	}
+	m.urgent.WithLabelValues(string(source), outcome).Inc()
 }
 
 func (m *metrics) replaced(source scheduling.SourceID, put scheduling.Replaced) {

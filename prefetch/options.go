@@ -59,10 +59,13 @@ type Options struct {
 	// FetchTimeout ends a fetch of one scope (2m), DirectoryTimeout one of the
 	// directory (3m), StoreTimeout a call of the store (10s). Grace is how long
 	// a call is waited for after its end was asked for (1s).
-	FetchTimeout     time.Duration
-	DirectoryTimeout time.Duration
-	StoreTimeout     time.Duration
-	Grace            time.Duration
+	FetchTimeout time.Duration
+	// RevalidateTimeout ends a look that somebody waits for (5s); it is longer
+	// than they wait, so that the next ones find it done.
+	RevalidateTimeout time.Duration
+	DirectoryTimeout  time.Duration
+	StoreTimeout      time.Duration
+	Grace             time.Duration
 
 	// LeaseTTL is how long a dead worker keeps its source. Default: 15s.
 	LeaseTTL time.Duration
@@ -105,6 +108,7 @@ func (o *Options) SetDefaults() {
 	def(&o.MaxHopeless, 8)
 	def(&o.DirectoryEvery, 24*time.Hour)
 	def(&o.FetchTimeout, 2*time.Minute)
+	def(&o.RevalidateTimeout, 5*time.Second)
 	def(&o.DirectoryTimeout, 3*time.Minute)
 	def(&o.StoreTimeout, 10*time.Second)
 	def(&o.Grace, time.Second)
@@ -154,6 +158,7 @@ func (o *Options) Validate() error {
 		{"max_hopeless", o.MaxHopeless >= 1, "must be at least 1"},
 		{"directory_every", o.DirectoryEvery >= time.Second, "must be at least 1s"},
 		{"fetch_timeout", o.FetchTimeout > 0, "must be longer than 0s"},
+		{"revalidate_timeout", o.RevalidateTimeout > 0, "must be longer than 0s"},
 		{"directory_timeout", o.DirectoryTimeout > 0, "must be longer than 0s"},
 		{"store_timeout", o.StoreTimeout > 0, "must be longer than 0s"},
 		{"grace", o.Grace > 0, "must be longer than 0s"},

@@ -27,6 +27,7 @@ type source struct {
 	log      *slog.Logger
 	metrics  *metrics
 	inbox    *inbox
+	urgent   urgent
 
 	plan     *plan
 	nextTick time.Time
@@ -53,6 +54,7 @@ type source struct {
 
 	mu     sync.Mutex
 	shown  scheduling.Status
+	held   int // open slots, as shown
 	leased bool
 	raced  bool // the lease was tried for: we have it, or another does
 }
@@ -126,6 +128,7 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	working, stop := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.renew(working, stop, lease) })
+	s.urgent.open(working)
 	for working.Err() == nil {
 		err := safely(func() error { s.turn(working); return nil })
 		if err != nil {
@@ -133,6 +136,7 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 		}
 	}
 	stop(nil)
+	s.urgent.close()
 	renewing.Wait()
 	if context.Cause(working) == errLeaseLost {
 		s.log.Warn("the lease of the source is lost; another worker may have it")
@@ -216,6 +220,9 @@ func (s *source) prepare(ctx context.Context, now time.Time) error {
 		s.extra(scope)
 	}
 	if err := s.newDay(ctx, now); err != nil {
+		return err
+	}
+	if err := s.takeAside(ctx); err != nil {
 		return err
 	}
 	if s.dirty {

@@ -50,7 +50,7 @@ func (s *source) judge() scheduling.Status {
 
 func (s *source) show(status scheduling.Status) {
 	s.mu.Lock()
-	s.shown = status
+	s.shown, s.held = status, s.slots()
 	s.mu.Unlock()
 	s.metrics.show(status, s.slots())
 }

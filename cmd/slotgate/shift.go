@@ -120,8 +120,10 @@ func (s *shift) takeSources() error {
 		}
 	})
 	n.running.Go(func() {
-		n.store.HearRefetches(n.life, func(source scheduling.SourceID, scope scheduling.Scope) {
-			n.manager.Trigger(source, scope)
+		n.store.HearRefetches(n.life, func(source scheduling.SourceID, scope scheduling.Scope, now bool) {
+			if !now || !n.manager.Revalidate(source, scope, func(error) {}) {
+				n.manager.Trigger(source, scope)
+			}
 		})
 	})
 	return nil
