@@ -16,6 +16,9 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 		return true, s.lookAtDirectory(ctx, it)
 	}
 	if it.reading == nil {
+		if it.kind == anExtra {
+			s.began(it.scope)
+		}
 		it.reading = newReading(s.plan.scopeOf(it), it.patience(s.opts.MaxHopeless))
 	}
 	r := it.reading

@@ -21,6 +21,8 @@ type Deps struct {
 	Logger     *slog.Logger          // default: says nothing
 	Registerer prometheus.Registerer // default: no metrics are shown
 	Demand     Demand                // default: nobody tells what people look for
+	Memory     Memory                // default: no source is asked to tell of changes
+	Channels   Channels              // likewise
 	Now        func() time.Time      // default: time.Now
 	Jitter     func() float64        // in [0,1), safe for concurrent use; default: rand.Float64
 

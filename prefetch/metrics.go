@@ -29,6 +29,8 @@ type metrics struct {
 	windows  *prometheus.CounterVec
 	urgent   *prometheus.CounterVec
 	storeErr *prometheus.CounterVec
+	notices  *prometheus.CounterVec
+	subs     *prometheus.GaugeVec
 
 	mu    sync.Mutex
 	syncs map[scheduling.SourceID]time.Time
@@ -54,6 +56,8 @@ func newMetrics(deps Deps) (*metrics, error) {
 	m.fetches = m.counter("fetches_total", "Calls of the source by outcome.", "outcome")
 	m.windows = m.counter("windows_total", "Windows by what a fetch did to them.", "change")
 	m.urgent = m.counter("revalidations_total", "Scopes that were asked for by somebody who waits, by outcome.", "outcome")
+	m.notices = m.counter("notices_total", "What the source told of changes, by what became of it: taken, beyond the horizon, unreadable.", "outcome")
+	m.subs = m.gauge("subscription", "1 for the state of the source's Subscription: asked, live, silent or refused.", "state")
 	m.storeErr = m.counter("store_errors_total", "Failed calls of the store.")
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "slotgate", Subsystem: "prefetch", Name: "fetch_seconds",
@@ -184,8 +188,19 @@ func (m *metrics) lease(source scheduling.SourceID, held bool) {
 	m.mu.Lock()
 	delete(m.syncs, source)
 	m.mu.Unlock()
-	for _, v := range []vector{m.lastSync, m.failures, m.slots, m.unusable, m.emptied, m.partial} {
+	for _, v := range []vector{m.lastSync, m.failures, m.slots, m.unusable, m.emptied, m.partial, m.subs} {
 		v.DeletePartialMatch(prometheus.Labels{"source": string(source)})
+	}
+}
+
+func (m *metrics) noticed(source scheduling.SourceID, outcome string) {
+	m.notices.WithLabelValues(string(source), outcome).Inc()
+}
+
+func (m *metrics) subscription(source scheduling.SourceID, state scheduling.SubscriptionState) {
+	m.subs.DeletePartialMatch(prometheus.Labels{"source": string(source)})
+	if state != scheduling.SubscriptionNone {
+		m.subs.WithLabelValues(string(source), string(state)).Set(1)
 	}
 }
 

@@ -72,6 +72,9 @@ type Options struct {
 
 	Retry Retry
 
+	// Subscription is whether and how the source is asked to tell of changes.
+	Subscription SubscriptionOptions
+
 	// EmptiedShare is the part of a source's open slots that an answer may take
 	// away without being asked for again. Default: 0.5.
 	EmptiedShare float64
@@ -116,6 +119,7 @@ func (o *Options) SetDefaults() {
 	def(&o.EmptiedShare, 0.5)
 	def(&o.EmptiedFloor, 10)
 	o.Retry.SetDefaults()
+	o.Subscription.setDefaults()
 }
 
 // SetDefaults fills in what is zero.
@@ -173,7 +177,7 @@ func (o *Options) Validate() error {
 	if err := o.Retry.Validate(); err != nil {
 		return fmt.Errorf("retry.%w", err)
 	}
-	return nil
+	return o.Subscription.validate()
 }
 
 // Validate tells the first thing that is wrong, beginning with its key.

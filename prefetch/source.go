@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -49,8 +50,16 @@ type source struct {
 	heard uint64         // the tick at which demand was asked for last
 	night scheduling.Day // of the latest quiet hours
 
+	redirected time.Time              // when the directory was last read for what the source told
+	lately     map[scopeKey]time.Time // scopes that were looked at out of turn within the last second
+
 	dirty  bool // the status is to be put
 	status scheduling.Status
+
+	subscriber   Subscriber                                   // nil: it is not asked to tell of changes
+	notices      noticeBox                                    // what it told
+	subscription atomic.Pointer[scheduling.SubscriptionState] // nil: none
+	handed       atomic.Bool                                  // whoever takes our place keeps its Subscription
 
 	mu     sync.Mutex
 	shown  scheduling.Status
@@ -77,6 +86,7 @@ func newSource(deps Deps, job Job, offset time.Duration, m *metrics) (*source, e
 		trying: newRetry(opts.Retry), storing: newRetry(storeRetry(opts.Retry)),
 		dir: scheduling.NewDirectory(), found: scheduling.NewDirectory(),
 		doubts: map[string]time.Time{},
+		lately: map[scopeKey]time.Time{}, subscriber: subscriberOf(job.Fetcher),
 		status: scheduling.Status{Source: id}, shown: scheduling.Status{Source: id},
 	}, nil
 }
@@ -128,6 +138,7 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	working, stop := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.renew(working, stop, lease) })
+	subscription := s.keepSubscribed(working, &renewing)
 	s.urgent.open(working)
 	for working.Err() == nil {
 		err := safely(func() error { s.turn(working); return nil })
@@ -140,6 +151,8 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	renewing.Wait()
 	if context.Cause(working) == errLeaseLost {
 		s.log.Warn("the lease of the source is lost; another worker may have it")
+	} else {
+		s.letGo(ctx, subscription)
 	}
 	// ctx may be over, and the lease is to be free at once all the same. But
 	// whoever was told to stop does not wait for a store that hangs.
@@ -219,9 +232,11 @@ func (s *source) prepare(ctx context.Context, now time.Time) error {
 	for _, scope := range scopes {
 		s.extra(scope)
 	}
+	s.subscribed()
 	if err := s.newDay(ctx, now); err != nil {
 		return err
 	}
+	s.attend(now)
 	if err := s.takeAside(ctx); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ func (m *Manager) Update(jobs []Job) error {
 	}
 	for _, old := range m.workers {
 		if next := byID[old.id]; next != old {
+			old.handOn(next)
 			m.end(old, next == nil)
 		}
 	}
@@ -97,6 +98,12 @@ func (m *Manager) worker(job Job, before map[scheduling.SourceID]*worker, crowd 
 func (j Job) same(other Job) bool {
 	comparable := reflect.TypeOf(j.Fetcher).Comparable() && reflect.TypeOf(other.Fetcher).Comparable()
 	return comparable && j.Fetcher == other.Fetcher && reflect.DeepEqual(j.Options, other.Options)
+}
+
+// handOn leaves the source's Subscription to the worker that takes our place,
+// where it speaks to the same server. Otherwise it is removed in the end.
+func (w *worker) handOn(next *worker) {
+	w.handed.Store(next != nil && next.subscriber != nil && next.opts.Source.Base == w.opts.Source.Base)
 }
 
 // start begins the work, once. The caller holds the lock.

@@ -48,8 +48,10 @@ type Status struct {
 	ErrorAt    time.Time `json:"errorAt,omitzero"`
 	Incomplete bool      `json:"incomplete,omitempty"` // the latest plan left scopes unread
 	Emptied    bool      `json:"emptied,omitempty"`    // the latest answer emptied more than half
-	Unusable   Tally     `json:"unusable,omitempty"`
-	Unmapped   Tally     `json:"unmapped,omitempty"` // codes without a common one, by kind
+	// Subscription is how we stand with the source's notifications.
+	Subscription SubscriptionState `json:"subscription,omitempty"`
+	Unusable     Tally             `json:"unusable,omitempty"`
+	Unmapped     Tally             `json:"unmapped,omitempty"` // codes without a common one, by kind
 }
 
 // State is the one-word health of a source.

@@ -57,7 +57,7 @@ func (s Subscription) Broken() bool {
 type Subscribed struct {
 	ID     string    `json:"id,omitempty"` // "": none
 	End    time.Time `json:"end,omitzero"`
-	Since  time.Time `json:"since,omitzero"`  // when it was asked for, or renewed
+	Since  time.Time `json:"since,omitzero"`   // when it was asked for, or renewed
 	Digest string    `json:"digest,omitempty"` // of its Channel
 	InPath bool      `json:"inPath,omitempty"` // the secret stands in the path: in a header it did not work
 	// Heard is how long ago the source last told anything; negative: never since

@@ -64,8 +64,12 @@ func TestTheDaysOfANoticeAreThoseOfThePlace(t *testing.T) {
 func TestANoticeOfNoTimeIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, n := range []scheduling.Notice{
-		{Start: "yesterday"}, {End: "2026-13-01"}, {Start: "2026-11-04", End: "2026-11-01"},
-		{Start: "2026-11-04T10:00:00+99:00"}, {Start: strings.Repeat("9", 100)}, {End: "2026-11-04T10:00:00Z\x00"},
+		{Start: "yesterday"},
+		{End: "2026-13-01"},
+		{Start: "2026-11-04", End: "2026-11-01"},
+		{Start: "2026-11-04T10:00:00+99:00"},
+		{Start: strings.Repeat("9", 100)},
+		{End: "2026-11-04T10:00:00Z\x00"},
 	} {
 		if err := n.Check(); err == nil {
 			t.Errorf("%+v", n)
