@@ -54,7 +54,7 @@ func (x *exchange) find(body *model.Parameters) error {
 	if err != nil {
 		return err
 	}
-	found, err := x.s.deps.Finder.Find(asked.Query)
+	found, err := x.answerTo(&asked)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,9 @@ func (x *exchange) find(body *model.Parameters) error {
 type asked struct {
 	fhir.Find
 	params url.Values // what was applied: identifies the query
+
+	next scheduling.Cursor // where the next page begins; zero: behind the last offer
+	left []staleness       // what could not be confirmed within _max-age
 }
 
 // readFind reads the parameters and judges those that depend on who asks and on

@@ -18,6 +18,7 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 		Found:   found,
 		Outcome: fhir.FindOutcome(a.Find, found),
 	}
+	answer.Outcome.Issue = append(answer.Outcome.Issue, toldStale(a.left, found.Sources)...)
 	if x.s.deps.Demand != nil {
 		x.s.deps.Demand.Shown(found.Offers)
 	}
@@ -58,7 +59,12 @@ func (x *exchange) write(answer fhir.FindAnswer) error {
 // nextOffer is the cursor of the next page, "" behind the last one. _count=0
 // asks for no page at all.
 func (s *Server) nextOffer(a asked, found scheduling.Found) string {
-	if !found.More || len(found.Offers) == 0 {
+	switch {
+	case !found.More:
+		return ""
+	case !a.next.IsZero():
+		return s.cursors.make(findPlace(a.params), a.next)
+	case len(found.Offers) == 0:
 		return ""
 	}
 	last := found.Offers[len(found.Offers)-1]

@@ -16,6 +16,7 @@ type metrics struct {
 	running    prometheus.Gauge
 	panics     prometheus.Counter
 	incomplete prometheus.Counter
+	renewals   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -36,8 +37,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "slotgate_find_incomplete_total", Help: "Answers to $find that lacked something of a source.",
 		}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "slotgate_find_revalidated_windows_total", Help: "Windows that _max-age had looked at again, by result: renewed or late.",
+		}, []string{"result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.running, m.panics, m.incomplete} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.running, m.panics, m.incomplete, m.renewals} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("gateway: registering metrics: %w", err)
 		}
@@ -48,4 +52,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 func (m *metrics) answered(route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) revalidated(tried, renewed int) {
+	m.renewals.WithLabelValues("renewed").Add(float64(renewed))
+	m.renewals.WithLabelValues("late").Add(float64(max(0, tried-renewed)))
 }

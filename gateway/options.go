@@ -33,6 +33,9 @@ type Limits struct {
 	RequestTimeout time.Duration `yaml:"request_timeout"` // of the work on one request
 	BookingTimeout time.Duration `yaml:"booking_timeout"` // of one that holds, books, cancels, reads or lists
 	CursorTTL      time.Duration `yaml:"cursor_ttl"`      // how long a next link works
+
+	RevalidateTimeout time.Duration `yaml:"revalidate_timeout"` // of looking again at offers that are older than _max-age
+	RevalidateWindows int           `yaml:"revalidate_windows"` // schedules on a day that are looked at again for one answer
 }
 
 // SetDefaults fills in what works.
@@ -45,6 +48,7 @@ func (l *Limits) SetDefaults() {
 		BodyLimit: 1 << 20, HeaderLimit: 16 << 10,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		RequestTimeout: 15 * time.Second, BookingTimeout: 25 * time.Second, CursorTTL: time.Hour,
+		RevalidateTimeout: 2 * time.Second, RevalidateWindows: 8,
 	}
 }
 
@@ -88,6 +92,7 @@ func (l Limits) Validate() error {
 		{"max_count", l.MaxCount, 1, 10_000},
 		{"default_count", l.DefaultCount, 1, l.MaxCount},
 		{"max_params", l.MaxParams, 10, 10_000},
+		{"revalidate_windows", l.RevalidateWindows, 1, 1000},
 		{"body_limit", l.BodyLimit, 1 << 10, 64 << 20},
 		{"header_limit", l.HeaderLimit, 4 << 10, 1 << 20},
 	} {
@@ -104,6 +109,7 @@ func (l Limits) Validate() error {
 		{"idle_timeout", l.IdleTimeout},
 		{"request_timeout", l.RequestTimeout},
 		{"booking_timeout", l.BookingTimeout},
+		{"revalidate_timeout", l.RevalidateTimeout},
 		{"cursor_ttl", l.CursorTTL},
 	} {
 		if d.value <= 0 || d.value > 7*24*time.Hour {

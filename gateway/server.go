@@ -32,6 +32,9 @@ type Deps struct {
 	Now        func() time.Time
 	// Demand counts what $find shows; nil: nobody counts.
 	Demand Demand
+	// Revalidate has windows looked at again where a _max-age asks for it; nil:
+	// what is older is left out.
+	Revalidate Revalidator
 	// KeySet is the document of our public keys (RFC 7517), by which sources
 	// know what we signed; nil: we sign nothing, and none is served.
 	KeySet []byte
@@ -80,6 +83,7 @@ type Server struct {
 }
 
 // live is what may change while the server runs.
+	flights *flights // nil: nothing is looked at again
 type live struct {
 	sources []scheduling.Source
 	auth    *auth.Authenticator
@@ -116,6 +120,15 @@ func New(opts Options, deps Deps) (*Server, error) {
 }
 
 func (s *Server) fiberConfig() fiber.Config {
+	if deps.Revalidate != nil {
+		s.flights = newFlights(deps.Revalidate, opts.RevalidateTimeout, deps.Now)
+	}
+	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
+		return nil, err
+	}
+	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
+		return nil, err
+	}
 	return fiber.Config{
 		AppName:                      "slotgate",
 		DisableStartupMessage:        true,

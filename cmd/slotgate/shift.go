@@ -142,7 +142,7 @@ func (s *shift) makeGateway() error {
 	secret, _ := n.secrets.all()
 	deps := gateway.Deps{
 		Finder: n.replica, Auth: callers, Sources: s.file.sources(), Secret: secret,
-		Logger: n.log, Registerer: s.metrics, Version: version, Now: time.Now,
+		Logger: n.log, Registerer: s.metrics, Version: version, Now: time.Now, Revalidate: revalidator{s},
 	}
 	if s.booking != nil {
 		deps.Desk, deps.Patients, deps.Coverages, deps.PrincipalKey = s.booking, s.people, s.people, n.keeper.secret
