@@ -52,9 +52,15 @@ func (c *cursors) set(secrets ...[]byte) error {
 
 // SetSecrets takes other secrets for cursors, as when the shared store was away
 // at the start or was emptied since: the first signs, the older ones are read
-// until their cursors have expired.
+// until their cursors have expired. What sources show with their notifications
+// follows from them, too.
 func (s *Server) SetSecrets(current []byte, older ...[]byte) error {
-	return s.cursors.set(append([][]byte{current}, older...)...)
+	all := append([][]byte{current}, older...)
+	if err := s.cursors.set(all...); err != nil {
+		return err
+	}
+	s.secrets.Store(&all)
+	return nil
 }
 
 // A cursor is: expiry (Unix seconds), start (Unix nanoseconds), the signature

@@ -96,7 +96,7 @@ func (x *exchange) body() []byte { return x.c.Request().Body() }
 // long enough to need it.
 func (x *exchange) plainBody() error {
 	coding := strings.ToLower(strings.TrimSpace(x.header(fiber.HeaderContentEncoding)))
-	ours := fhir.OfRelease(x.header(fiber.HeaderContentType), x.release)
+	ours := x.isNotice() || fhir.OfRelease(x.header(fiber.HeaderContentType), x.release)
 	if ours && (coding == "" || coding == "identity") {
 		return nil
 	}

@@ -23,6 +23,7 @@ func directoryKinds() []scheduling.Kind {
 func (s *Server) routes() {
 	s.app.Use(s.edge)
 	s.app.Get("/.well-known/jwks.json", s.route("/.well-known/jwks.json", auth.Open, (*exchange).jwks))
+	s.serveNotices()
 	for _, rel := range releases() {
 		s.fhirBase(rel)
 	}

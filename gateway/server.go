@@ -39,6 +39,9 @@ type Deps struct {
 	// know what we signed; nil: we sign nothing, and none is served.
 	KeySet []byte
 
+	// Notify takes what sources tell by themselves.
+	Notify Notify
+
 	// Desk holds and books; nil: nothing of that is served, or told.
 	Desk Desk
 	// Patients keeps who was registered; nil: nobody is.
@@ -77,13 +80,15 @@ type Server struct {
 	app     *fiber.App
 	metrics *metrics
 	cursors *cursors
+	flights *flights // nil: nothing is looked at again
 	// renderer writes what has no fragment yet; it is the same everywhere.
 	renderer *fhir.Renderer
+	secrets  atomic.Pointer[[][]byte] // the current one and older ones
+	notified *notified
 	base     string // of absolute addresses; fixed before the first request
 }
 
 // live is what may change while the server runs.
-	flights *flights // nil: nothing is looked at again
 type live struct {
 	sources []scheduling.Source
 	auth    *auth.Authenticator
@@ -111,7 +116,14 @@ func New(opts Options, deps Deps) (*Server, error) {
 		deps.Holds = DefaultHolds()
 	}
 	s := &Server{opts: opts, deps: deps, metrics: m, cursors: c, renderer: fhir.NewRenderer(nil), base: publicBase(opts, opts.Listen)}
+	if deps.Revalidate != nil {
+		s.flights = newFlights(deps.Revalidate, opts.RevalidateTimeout, deps.Now)
+	}
+	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
+		return nil, err
+	}
 	s.Reconfigure(deps.Sources, deps.Auth)
+	s.secrets.Store(&[][]byte{deps.Secret})
 	s.app = fiber.New(s.fiberConfig())
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().Handler = knownMethods(s.app.Server().Handler)
@@ -120,15 +132,6 @@ func New(opts Options, deps Deps) (*Server, error) {
 }
 
 func (s *Server) fiberConfig() fiber.Config {
-	if deps.Revalidate != nil {
-		s.flights = newFlights(deps.Revalidate, opts.RevalidateTimeout, deps.Now)
-	}
-	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
-		return nil, err
-	}
-	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
-		return nil, err
-	}
 	return fiber.Config{
 		AppName:                      "slotgate",
 		DisableStartupMessage:        true,
