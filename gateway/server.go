@@ -39,6 +39,9 @@ type Deps struct {
 	// know what we signed; nil: we sign nothing, and none is served.
 	KeySet []byte
 
+	// Notify takes what sources tell by themselves.
+	Notify Notify
+
 	// Desk holds and books; nil: nothing of that is served, or told.
 	Desk Desk
 	// Patients keeps who was registered; nil: nobody is.
@@ -80,6 +83,8 @@ type Server struct {
 	flights *flights // nil: nothing is looked at again
 	// renderer writes what has no fragment yet; it is the same everywhere.
 	renderer *fhir.Renderer
+	secrets  atomic.Pointer[[][]byte] // the current one and older ones
+	notified *notified
 	base     string // of absolute addresses; fixed before the first request
 }
 
@@ -114,7 +119,11 @@ func New(opts Options, deps Deps) (*Server, error) {
 	if deps.Revalidate != nil {
 		s.flights = newFlights(deps.Revalidate, opts.RevalidateTimeout, deps.Now)
 	}
+	if s.notified, err = newNotified(deps.Notify, deps.Registerer); err != nil {
+		return nil, err
+	}
 	s.Reconfigure(deps.Sources, deps.Auth)
+	s.secrets.Store(&[][]byte{deps.Secret})
 	s.app = fiber.New(s.fiberConfig())
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().Handler = knownMethods(s.app.Server().Handler)
