@@ -21,20 +21,24 @@ import (
 type file struct {
 	// Contact is how the operators of sources reach ours, an address or a URL; it
 	// stands in the User-Agent of every call to a source.
-	Contact  string             `yaml:"contact"`
-	Gateway  gateway.Options    `yaml:",inline"`
-	Admin    admin.Options      `yaml:",inline"`
-	Auth     auth.Options       `yaml:",inline"`
-	Redis    cache.Options      `yaml:"redis"`
-	Vault    vault.Options      `yaml:"vault"`
-	Booking  bookingOptions     `yaml:"booking"`
-	Patients patientOptions     `yaml:"patients"`
-	Sources  []upstream.Options `yaml:"sources"`
+	Contact string          `yaml:"contact"`
+	Gateway gateway.Options `yaml:",inline"`
+	Admin   admin.Options   `yaml:",inline"`
+	// Notify bounds what sources tell by themselves.
+	Notify   gateway.NotifyOptions `yaml:"notify"`
+	Auth     auth.Options          `yaml:",inline"`
+	Redis    cache.Options         `yaml:"redis"`
+	Vault    vault.Options         `yaml:"vault"`
+	Booking  bookingOptions        `yaml:"booking"`
+	Patients patientOptions        `yaml:"patients"`
+	Sources  []upstream.Options    `yaml:"sources"`
 
 	// trial: the demo, where nothing outlives the process and nothing is secret.
 	trial bool
 	// alone: a process of another kind is needed beside this one.
 	alone bool
+	// worker: no gateway runs in this process.
+	worker bool
 }
 
 // newFile is a configuration with every default and no source.
@@ -43,6 +47,7 @@ func newFile() *file {
 	f.Gateway.SetDefaults()
 	f.Gateway.Limits.SetDefaults()
 	f.Admin.SetDefaults()
+	f.Notify.SetDefaults()
 	f.Redis.SetDefaults()
 	f.Booking.SetDefaults()
 	f.Patients.PatientOptions.SetDefaults()
@@ -90,6 +95,9 @@ func (f *file) Validate() error {
 	if err := f.checkKeys(); err != nil {
 		return err
 	}
+	if err := f.checkNotify(); err != nil {
+		return err
+	}
 	for i, caller := range f.Auth.Callers {
 		for _, id := range caller.Trusted {
 			if !seen[id] {
@@ -107,7 +115,7 @@ func loadFile(path string) (*file, error) {
 
 // loadFileFor is loadFile for a process that runs so much of Slotgate.
 func loadFileFor(path string, r role) (*file, error) {
-	f := &file{alone: r != role{gateway: true, prefetch: true}}
+	f := &file{alone: r != role{gateway: true, prefetch: true}, worker: !r.gateway}
 	if err := config.Load(path, f); err != nil {
 		return nil, &wrongConfig{err}
 	}
@@ -153,6 +161,7 @@ func (f *file) jobs(registry *upstream.Registry) ([]prefetch.Job, error) {
 			DaysPerScope:   prefetch.DayCount(o.Prefetch.DaysPerCall),
 			DirectoryEvery: o.Prefetch.Directory.Std(),
 			Quiet:          quiet,
+			Subscription:   subscription(o),
 		}})
 	}
 	return list, nil

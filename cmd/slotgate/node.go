@@ -63,6 +63,7 @@ type node struct {
 	keeper  *keeper           // nil where no bookings are taken; noKeeper says why
 	secrets *secrets
 	logins  *vault.Vault                   // seals the tokens of sources; nil: they are not shared
+	base    atomic.Pointer[string]         // of the address that sources are told
 	serving atomic.Pointer[gateway.Server] // that of the current shift
 
 	noKeeper error

@@ -105,14 +105,16 @@ func (s *shift) makeJobs() (err error) {
 // shift: sources that stay the same are not to notice that there is another.
 func (s *shift) takeSources() error {
 	n := s.node
-	switch {
-	case !n.role.prefetch:
+	if !n.role.prefetch {
 		return nil
-	case n.manager != nil:
+	}
+	n.takeBase(s.file)
+	if n.manager != nil {
 		return n.manager.Update(s.jobs)
 	}
 	n.manager = prefetch.NewManager(prefetch.Deps{
 		Writer: n.store, Leaser: n.store, Demand: n.store, Logger: n.log, Registerer: n.metrics,
+		Memory: n.store.Subscriptions(), Channels: n.channel,
 	}, s.jobs)
 	n.running.Go(func() {
 		if err := n.manager.Run(n.life); err != nil {
@@ -124,6 +126,11 @@ func (s *shift) takeSources() error {
 			if !now || !n.manager.Revalidate(source, scope, func(error) {}) {
 				n.manager.Trigger(source, scope)
 			}
+		})
+	})
+	n.running.Go(func() {
+		n.store.HearNotices(n.life, func(source scheduling.SourceID, notice scheduling.Notice) {
+			n.manager.Notice(source, notice)
 		})
 	})
 	return nil
@@ -149,6 +156,7 @@ func (s *shift) makeGateway() error {
 		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
 	}
+	deps.Notify = s.notify()
 	if n.demand != nil { // a typed nil would be a counter
 		deps.Demand = n.demand
 	}

@@ -41,8 +41,11 @@ type source struct {
 	Breakers   Breakers            `json:"breakers"`
 	Budget     map[string]any      `json:"budget"`
 	Exclusive  string              `json:"exclusive"`
-	LastError  *lastError          `json:"lastError"`
-	Failures   int                 `json:"failures"`
+	// Subscription is how we stand with what the source tells by itself: none,
+	// asked, live, silent or refused.
+	Subscription scheduling.SubscriptionState `json:"subscription"`
+	LastError    *lastError                   `json:"lastError"`
+	Failures     int                          `json:"failures"`
 }
 
 // lastError is a code and a time: the text of a source is never shown.
@@ -72,7 +75,8 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 		State: f.Status.State(src, now), Slots: f.Slots, Windows: f.Windows,
 		Unusable: orEmpty(f.Status.Unusable), Unmapped: orEmpty(f.Status.Unmapped),
 		Incomplete: f.Status.Incomplete, Emptied: f.Status.Emptied, Failures: f.Status.Failures,
-		Breakers: Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown,
+		Subscription: cmp.Or(f.Status.Subscription, "none"),
+		Breakers:     Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown,
 	}
 	if at := f.Status.LastSync; !at.IsZero() {
 		at = at.UTC().Truncate(time.Second)
