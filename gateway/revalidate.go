@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -94,11 +95,24 @@ func (f *flights) renew(ctx context.Context, windows []windowAt, whole map[windo
 	joined := f.join(ctx, windows, whole)
 	renewed := make(map[windowAt]bool, len(windows))
 	for _, w := range windows {
-		if joined[w].over(ctx) && joined[w].err == nil {
-			renewed[w] = true
+		switch {
+		case joined[w].over(ctx):
+			renewed[w] = joined[w].err == nil
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			f.rest(w.source, restSilent)
 		}
 	}
+	maps.DeleteFunc(renewed, func(_ windowAt, is bool) bool { return !is })
 	return renewed
+}
+
+// rest leaves a source alone for a while.
+func (f *flights) rest(source scheduling.SourceID, d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	maps.DeleteFunc(f.rested, func(_ scheduling.SourceID, until time.Time) bool { return !now.Before(until) })
+	f.rested[source] = now.Add(d)
 }
 
 // join finds the flight of each window, or starts it: one for all windows of a
@@ -146,20 +160,17 @@ func (f *flights) fly(ctx context.Context, one *flight, scope scheduling.Scope, 
 	for i, w := range windows {
 		keys[i] = w.WindowKey
 	}
-	err := f.with.Revalidate(ctx, source, scope, keys)
+	one.err = f.with.Revalidate(ctx, source, scope, keys)
+	switch {
+	case one.err != nil && ctx.Err() != nil:
+		f.rest(source, restSilent)
+	case one.err != nil:
+		f.rest(source, restRefused)
+	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, w := range windows {
 		delete(f.under, w)
 	}
-	now := f.now()
-	maps.DeleteFunc(f.rested, func(_ scheduling.SourceID, until time.Time) bool { return !now.Before(until) })
-	switch {
-	case err != nil && ctx.Err() != nil:
-		f.rested[source] = now.Add(restSilent)
-	case err != nil:
-		f.rested[source] = now.Add(restRefused)
-	}
-	one.err = err
+	f.mu.Unlock()
 	close(one.done)
 }
