@@ -56,7 +56,6 @@ func (l *looker) Revalidate(ctx context.Context, source scheduling.SourceID, sco
 	return nil
 }
 
-
 // lookedAt is a gateway five minutes after everything was read, with a worker.
 func lookedAt(t *testing.T, l *looker, bend func(*Options)) *world {
 	t.Helper()
@@ -274,15 +273,14 @@ func TestWhoLeavesEndsNobodysRevalidation(t *testing.T) {
 	left := make(chan int)
 	go func() { left <- len(f.renew(first, window, nil)) }()
 	waitUntil(t, func() bool { return l.calls.Load() == 1 })
-	stays := make(chan int)
-	go func() { stays <- len(f.renew(t.Context(), window, nil)) }()
+	stays := f.join(t.Context(), window, nil)[window[0]]
 	leave()
 	if n := <-left; n != 0 {
 		t.Errorf("who left got %d", n)
 	}
 	close(let)
-	if n := <-stays; n != 1 || l.calls.Load() != 1 {
-		t.Errorf("who stayed got %d by %d calls", n, l.calls.Load())
+	if !stays.over(t.Context()) || stays.err != nil || l.calls.Load() != 1 {
+		t.Errorf("who stayed got %v by %d calls", stays.err, l.calls.Load())
 	}
 }
 
