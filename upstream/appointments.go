@@ -229,6 +229,9 @@ func (c *Client) Ours(ctx context.Context) ([]scheduling.Appointment, error) {
 func (s appointmentSearch) identified(ctx context.Context, t *traits) ([]scheduling.Appointment, error) {
 	c := s.client
 	told, _ := c.searchWays(t)
+	if !c.identifies() {
+		return nil, c.cannot() // none bears it, whoever made them
+	}
 	if !told && (c.opts.Quirks.Search != auto || !can(t.appt, "search-type", true)) {
 		return nil, c.cannot()
 	}

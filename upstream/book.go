@@ -18,12 +18,18 @@ func (c *Client) Book(ctx context.Context, call scheduling.BookCall) (scheduling
 	defer cancel()
 	t := c.learn(ctx, laneBook)
 	switch {
+	case call.Moves != "" && c.opts.Dialect == IHE:
+		return c.moveByStatus(ctx, call)
 	case call.Moves != "" && c.opts.Dialect != Slots:
 		return scheduling.Appointment{}, c.cannot()
 	case call.Moves != "":
 		return c.move(ctx, t, call)
 	case c.opts.Dialect == Argonaut:
 		return c.bookByOperation(ctx, call)
+	case c.opts.Dialect == IHE:
+		return c.bookByStatus(ctx, call)
+	case c.opts.Dialect == Epic:
+		return c.bookProposed(ctx, call)
 	default:
 		return c.bookSlots(ctx, t, call)
 	}
@@ -42,7 +48,7 @@ func (c *Client) bookByOperation(ctx context.Context, call scheduling.BookCall) 
 	if call.Comment != "" {
 		in.Parameter = append(in.Parameter, model.Parameter{Name: "comment", ValueString: call.Comment})
 	}
-	r, err := c.write(ctx, order{kind: scheduling.CallBook, lane: laneBook, method: http.MethodPost, path: "Appointment/$book", resource: in})
+	r, err := c.write(ctx, order{kind: scheduling.CallBook, lane: laneBook, method: http.MethodPost, path: bookPath, resource: in})
 	if err != nil {
 		return scheduling.Appointment{}, err
 	}

@@ -228,14 +228,9 @@ func compareText(a, b string) int {
 // move changes an appointment to other slots: the new ones are claimed, the
 // appointment is written, the old ones are freed.
 func (c *Client) move(ctx context.Context, t *traits, call scheduling.BookCall) (scheduling.Appointment, error) {
-	d, before, err := c.readDocument(ctx, call.Moves, laneBook, false)
-	switch {
-	case err != nil:
-		return scheduling.Appointment{}, c.unsent(err)
-	case !before.Status.Stands():
-		return scheduling.Appointment{}, scheduling.Blame(scheduling.NotAcceptable, c.source.ID, nil, "the appointment does not stand any more")
-	case call.MovesETag != "" && d.etag != "" && call.MovesETag != d.etag:
-		return scheduling.Appointment{}, scheduling.Blame(scheduling.SourceRefused, c.source.ID, nil, "the appointment was changed meanwhile")
+	d, before, err := c.toMove(ctx, call)
+	if err != nil {
+		return scheduling.Appointment{}, err
 	}
 	how := c.claimFor(call)
 	slots, err := c.claimSlots(ctx, call.Offer, how)
@@ -268,6 +263,21 @@ func (c *Client) move(ctx context.Context, t *traits, call scheduling.BookCall) 
 	made := c.made(r)
 	made.ID = d.id
 	return made, nil
+}
+
+// toMove reads the appointment that is to go elsewhere.
+func (c *Client) toMove(ctx context.Context, call scheduling.BookCall) (*document, scheduling.Appointment, error) {
+	d, before, err := c.readDocument(ctx, call.Moves, laneBook, false)
+	switch {
+	case err != nil:
+		return nil, before, c.unsent(err)
+	case !before.Status.Stands():
+		return nil, before, scheduling.Blame(scheduling.NotAcceptable, c.source.ID, nil, "the appointment does not stand any more")
+	case call.MovesETag != "" && d.etag != "" && call.MovesETag != d.etag:
+		return nil, before, scheduling.Blame(scheduling.SourceRefused, c.source.ID, nil, "the appointment was changed meanwhile")
+	default:
+		return d, before, nil
+	}
 }
 
 // proveMoved reads an appointment that was just moved: as long as it may stand

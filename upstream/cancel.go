@@ -20,6 +20,9 @@ func (c *Client) Cancel(ctx context.Context, call scheduling.CancelCall) error {
 	ctx, cancel := c.withinCall(ctx)
 	defer cancel()
 	t := c.learn(ctx, laneBook)
+	if !c.cancels(t) {
+		return c.cannot()
+	}
 	d, now, err := c.readDocument(ctx, call.Native, laneBook, false)
 	code := scheduling.CodeOf(err)
 	switch {
@@ -103,6 +106,9 @@ func (c *Client) writeCancel(ctx context.Context, t *traits, d *document, from s
 func (c *Client) cancellation(t *traits, d *document, from scheduling.AppointmentStatus, reason string) (order, error) {
 	o := order{method: http.MethodPatch, path: "Appointment/" + d.id, ifMatch: d.etag}
 	p := patch{release: c.source.Release, from: from, reason: reason, extended: len(d.members["extension"]) > 0, had: len(d.members["cancelationReason"]) > 0}
+	if c.opts.Dialect == IHE && c.opts.Quirks.Cancel == auto {
+		return c.byStatus(d, p.members(d))
+	}
 	format := c.patchFormat(t)
 	if format == "" && d.members == nil {
 		format = "json" // what cannot be read cannot be put

@@ -141,13 +141,15 @@ func (c *Client) Budget() map[string]any { return c.budget.state() }
 // Now is the client's clock.
 func (c *Client) Now() time.Time { return c.now() }
 
-// Way is how slots are asked for just now: slots, files, prefetch or find. An argonaut
-// source without $prefetch is found out by the first Fetch.
+// Way is how slots are asked for just now: slots, files, prefetch or find. An
+// argonaut source without $prefetch is found out by the first Fetch.
 func (c *Client) Way() string {
 	a, ok := c.dialect.(*argonaut)
 	switch {
 	case c.opts.Dialect == Links:
 		return "files"
+	case c.opts.Dialect == IHE, c.opts.Dialect == Epic:
+		return "find"
 	case !ok:
 		return "slots"
 	case c.opts.Quirks.NoPrefetch || a.asksFind(c.now()):

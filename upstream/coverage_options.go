@@ -10,8 +10,8 @@ import (
 // Insurance is when one source is told of a patient's coverage.
 type Insurance struct {
 	// Coverage is none, after (the booking), before, first (as before, and no
-	// booking without it) or auto: after for argonaut, and wherever the
-	// CapabilityStatement does not deny it. Default: auto.
+	// booking without it) or auto: after for argonaut, none for epic and links, and
+	// else after wherever the CapabilityStatement does not deny it. Default: auto.
 	Coverage string `yaml:"coverage"`
 }
 
@@ -40,6 +40,8 @@ func (c *Client) coverWay(t *traits) scheduling.CoverWay {
 		return scheduling.CoverNone
 	case choice != "" && choice != auto:
 		return scheduling.CoverWay(choice)
+	case c.opts.Dialect == Epic, c.opts.Dialect == Links:
+		return scheduling.CoverNone
 	case c.opts.Dialect == Argonaut, !t.types, can(t.coverage, "create", false):
 		return scheduling.CoverAfter
 	default:

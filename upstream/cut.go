@@ -28,7 +28,20 @@ func saysCut(page *fhir.Page) string {
 	return ""
 }
 
+// Epic's codes for an answer with nothing in it, and for one of which there is
+// more than it gives.
+var (
+	epicEmpty = []string{"4101"}
+	epicMore  = []string{"4127", "59133"}
+)
+
 func issueCuts(issue *model.OutcomeIssue) bool {
+	switch {
+	case codedAs(issue, epicEmpty):
+		return false
+	case codedAs(issue, epicMore):
+		return true
+	}
 	if oneOf(issue.Code, cutCodes...) {
 		return true
 	}
@@ -44,6 +57,19 @@ func issueCuts(issue *model.OutcomeIssue) bool {
 	}
 	// "Nothing found" is told as an error by some; an empty answer it is.
 	return (issue.Severity == "error" || issue.Severity == "fatal") && issue.Code != "not-found"
+}
+
+// codedAs tells whether a code of the vendor's own is among these.
+func codedAs(issue *model.OutcomeIssue, codes []string) bool {
+	if issue.Details == nil {
+		return false
+	}
+	for i := range issue.Details.Coding {
+		if oneOf(issue.Details.Coding[i].Code, codes...) {
+			return true
+		}
+	}
+	return false
 }
 
 func tooLarge(err error) bool { return errors.Is(err, errTooLarge) }

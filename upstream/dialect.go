@@ -31,6 +31,10 @@ func newDialect(name string) dialect {
 	switch name {
 	case Argonaut:
 		return &argonaut{}
+	case IHE:
+		return ihe{}
+	case Epic:
+		return epic{}
 	case Links:
 		return newLinks()
 	default:
@@ -78,6 +82,7 @@ func (c *Client) gather(ctx context.Context, kind scheduling.Kind, questions []q
 	group.SetLimit(c.opts.Limits.Concurrency)
 	for i, q := range questions {
 		parts[i] = newHarvest(kind, c.rule, c.opts.Limits.MaxSlots)
+		parts[i].temporary = c.opts.Dialect == Epic
 		group.Go(func() (err error) {
 			cuts[i], err = c.pages(within, q, parts[i].page)
 			if err == nil && cuts[i] == "" {

@@ -33,15 +33,17 @@ func (r *record) look() string {
 
 // harvest gathers the pages of an answer. It is for one goroutine.
 type harvest struct {
-	kind    scheduling.Kind // Slot, or Appointment of $find
-	rule    *regexp.Regexp
-	max     int
-	records []*record
-	byID    map[string]*record
-	slotOf  map[string]string // schedules of Slots that came along with $find
-	found   scheduling.Directory
-	seen    map[string]bool // directory records read already
-	tally   scheduling.Tally
+	kind scheduling.Kind // Slot, or Appointment of $find
+	rule *regexp.Regexp
+	max  int
+	// temporary: ids of what is proposed are other ones each time.
+	temporary bool
+	records   []*record
+	byID      map[string]*record
+	slotOf    map[string]string // schedules of Slots that came along with $find
+	found     scheduling.Directory
+	seen      map[string]bool // directory records read already
+	tally     scheduling.Tally
 
 	doubtful []string  // slots that could not be read
 	nameless int       // those without an id
@@ -136,7 +138,9 @@ func (h *harvest) offer(in *model.Appointment, convert *fhir.Slots, links *refs)
 	if r.timed() {
 		r.start, r.end = "", ""
 	}
-	if len(in.Slot) == 1 {
+	if h.temporary {
+		r.slot.ID, r.slot.Virtual = "", true
+	} else if len(in.Slot) == 1 {
 		if slot, ok := slotWithin(in, links); ok {
 			r.slot.Schedule, _ = links.schedule(slot.Schedule, in.Contained)
 		}

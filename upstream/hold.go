@@ -10,7 +10,7 @@ import (
 )
 
 // Hold keeps the slots of an offer for us at the source, or renews that. An
-// argonaut source is asked by $hold; at a slots source the slots become
+// argonaut or ihe source is asked by $hold; at a slots source the slots become
 // busy-tentative under our mark.
 //
 // Errors: see booking.EHR. Not-supported: the source cannot hold.
@@ -20,10 +20,14 @@ func (c *Client) Hold(ctx context.Context, call scheduling.HoldCall) (scheduling
 	if c.holdWay(c.learn(ctx, laneHold)) == scheduling.HoldNone {
 		return scheduling.HoldAnswer{}, c.cannot()
 	}
-	if c.opts.Dialect == Argonaut {
+	switch c.opts.Dialect {
+	case Argonaut:
 		return c.holdByOperation(ctx, call)
+	case IHE:
+		return c.holdByReference(ctx, call)
+	default:
+		return c.holdSlots(ctx, call)
 	}
-	return c.holdSlots(ctx, call)
 }
 
 func (c *Client) cannot() *scheduling.Error {
@@ -41,6 +45,11 @@ func (c *Client) holdByOperation(ctx context.Context, call scheduling.HoldCall) 
 	if err != nil {
 		return scheduling.HoldAnswer{}, err
 	}
+	return c.heldBy(r)
+}
+
+// heldBy is the hold that an answer tells of.
+func (c *Client) heldBy(r *reply) (scheduling.HoldAnswer, error) {
 	native := r.native()
 	if native == "" {
 		return scheduling.HoldAnswer{}, c.doubt(errUnknownReply)

@@ -79,8 +79,5 @@ func (f *Files) wantsState(states []string) bool {
 
 // checkLinks refuses what a publisher of files cannot be asked to do.
 func (o *Options) checkLinks() error {
-	return errors.Join(
-		need("fhir", o.FHIR == "" || o.FHIR == scheduling.R4, "is %q; SMART Scheduling Links are r4", o.FHIR),
-		need("quirks.bookable", o.Quirks.Bookable == nil || !*o.Quirks.Bookable, "nothing can be booked at published files; leave it out"),
-	)
+	return need("fhir", o.FHIR == "" || o.FHIR == scheduling.R4, "is %q; SMART Scheduling Links are r4", o.FHIR)
 }

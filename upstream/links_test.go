@@ -249,7 +249,6 @@ func TestTheKeysOfAPublisherAreChecked(t *testing.T) {
 		"quirks.file_every":     func(o *Options) { o.Quirks.FileEvery = -1 },
 		"quirks.file_origins.0": func(o *Options) { o.Quirks.FileOrigins = []string{"https://files.example.org/path"} },
 		"quirks.states.1":       func(o *Options) { o.Quirks.States = []string{"MA", "Ohio"} },
-		"quirks.bookable":       func(o *Options) { o.Quirks.Bookable = ref(true) },
 		"quirks.link_source":    func(o *Options) { o.Quirks.LinkSource = strings.Repeat("x", 201) },
 		"fhir":                  func(o *Options) { o.FHIR = scheduling.STU3 },
 	} {

@@ -17,6 +17,8 @@ import (
 const (
 	Argonaut = "argonaut" // Slot/$prefetch and Appointment/$find (Argonaut Scheduling 1.0)
 	Slots    = "slots"    // plain FHIR: GET Slot, paged
+	IHE      = "ihe"      // POSTed Appointment/$find, $hold and $book (IHE ITI Scheduling 1.0)
+	Epic     = "epic"     // Appointment/$find and $book of Epic
 	Links    = "links"    // files that a publisher puts forward (SMART Scheduling Links)
 )
 
@@ -116,10 +118,8 @@ type Limits struct {
 
 // SetDefaults fills in what was not given.
 func (o *Options) SetDefaults() {
-	if o.Dialect == Links {
-		setDefault(&o.Quirks.Bookable, ref(false))
-		setDefault(&o.Register.Register, string(scheduling.RegisterNone))
-		setDefault(&o.Insurance.Coverage, string(scheduling.CoverNone))
+	if o.Dialect == Epic {
+		setDefault(&o.FHIR, scheduling.STU3)
 	}
 	o.Auth.SetDefaults()
 	o.Prefetch.SetDefaults()
@@ -213,12 +213,14 @@ func (o *Options) checkDialect() error {
 		return nil
 	case Links:
 		return o.checkLinks()
-	case "ihe", "epic":
-		return fmt.Errorf("dialect: dialect %q is not supported by this version; use argonaut, slots or links", o.Dialect)
+	case IHE:
+		return need("fhir", o.FHIR == "" || o.FHIR == scheduling.R4, "is %q; IHE Scheduling is r4, write that", o.FHIR)
+	case Epic:
+		return need("fhir", o.FHIR == "" || o.FHIR == scheduling.STU3, "is %q; Epic's scheduling is stu3, write that", o.FHIR)
 	case "":
-		return errors.New("dialect: is missing; write argonaut, slots or links")
+		return errors.New("dialect: is missing; write argonaut, slots, ihe, epic or links")
 	default:
-		return fmt.Errorf("dialect: unknown dialect %q; write argonaut, slots or links", o.Dialect)
+		return fmt.Errorf("dialect: unknown dialect %q; write argonaut, slots, ihe, epic or links", o.Dialect)
 	}
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,12 +72,39 @@ func TestEveryKeyOfTheContractIsRead(t *testing.T) {
 	}
 }
 
+// A dialect has what it needs without being told, as a file tells it.
+func TestEveryDialectIsReadFromAFileWithNothingButItsRelease(t *testing.T) {
+	t.Parallel()
+	for dialect, want := range map[string]struct {
+		release  scheduling.Release
+		register scheduling.RegisterWay
+		way      scheduling.RescheduleWay
+		bookable bool
+	}{
+		Argonaut: {scheduling.STU3, scheduling.RegisterPost, scheduling.BookFirst, true},
+		Slots:    {scheduling.R4, scheduling.RegisterIfNoneExist, scheduling.BookFirst, true},
+		IHE:      {scheduling.R4, scheduling.RegisterIfNoneExist, scheduling.Move, true},
+		Epic:     {scheduling.STU3, scheduling.RegisterMatch, scheduling.BookFirst, true},
+		Links:    {scheduling.R4, scheduling.RegisterNone, "", false},
+	} {
+		var file sourcesFile
+		err := config.Parse("a.yaml", fmt.Appendf(nil, "sources:\n  - {id: napa, base: 'https://ehr.example.org/fhir', dialect: %s, fhir: %s}\n", dialect, want.release), &file)
+		if err != nil {
+			t.Errorf("%s: %v", dialect, err)
+			continue
+		}
+		c := registered(t, file.Sources[0], Deps{})
+		if can := c.Can(); can.Bookable != want.bookable || can.Reschedule != want.way || c.Registering().Way != want.register {
+			t.Errorf("%s: %+v, registers by %s", dialect, can, c.Registering().Way)
+		}
+	}
+}
+
 func TestWrongOptionsAreRefusedWithTheLineAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"dialect: epic":                                          `a.yaml:4: sources[0].dialect: dialect "epic" is not supported by this version; use argonaut, slots or links`,
-		"dialect: ihe":                                           `dialect "ihe" is not supported by this version; use argonaut, slots or links`,
-		"dialect: hl7":                                           `unknown dialect "hl7"; write argonaut, slots or links`,
+		"dialect: hl7":                                           `a.yaml:4: sources[0].dialect: unknown dialect "hl7"; write argonaut, slots, ihe, epic or links`,
+		"dialect: ''":                                            "sources[0].dialect: is missing; write argonaut, slots, ihe, epic or links",
 		"base: ftp://ehr.example.org":                            "a.yaml:3: sources[0].base: is not an http or https URL",
 		"base: https://u:p@ehr.example.org":                      "put credentials into auth",
 		"base: https://ehr.example.org?x=1":                      "write the FHIR base URL alone",
@@ -141,7 +169,7 @@ func TestARegistryRefusesTwoSourcesOfOneIDAndWrongOptions(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	bad := good
-	bad.Dialect = "epic"
+	bad.Dialect = "hl7"
 	if _, err := NewRegistry([]Options{bad}, Deps{}); err == nil {
 		t.Error("a wrong dialect was taken")
 	}

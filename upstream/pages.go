@@ -27,6 +27,8 @@ type question struct {
 	paged bool
 	// limit is how many matches were asked for of an operation without pages.
 	limit int
+	// totals: the answer tells how many there are, in pages or not.
+	totals bool
 
 	lane    lane          // "": prefetch
 	probe   bool          // it passes an open breaker
@@ -286,6 +288,9 @@ func (w *walk) offset(matches int, from step) step {
 func (w *walk) verdict() string {
 	if w.client.opts.Quirks.Total == TotalExact && w.total != nil && w.got() < *w.total {
 		return fmt.Sprintf("%d of %d came", w.got(), *w.total)
+	}
+	if w.q.totals && w.total == nil && w.full {
+		return "a full page came, and no total"
 	}
 	return ""
 }

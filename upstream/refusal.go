@@ -38,6 +38,10 @@ var (
 	// more), GP Connect.
 	textTaken = regexp.MustCompile(`(?i)no slot found|(slot|time|appointment|offer)\b[^.\n]{0,60}\b(unavailable|(not|no longer) available)|already (been )?(booked|taken|reserved|held)|overlapping (busy )?slot|double.?book|DUPLICATE_REJECTED|REC_CONFLICT`)
 	textEpic  = regexp.MustCompile(`\b(59144|4101)\b`)
+	// Epic's further codes: no visit type fits (59200); it was processed, or is
+	// there twice, and nobody can say with what end (59134, 59141).
+	textEpicRules = regexp.MustCompile(`\b59200\b`)
+	textEpicReads = regexp.MustCompile(`\b(59134|59141)\b`)
 	// What they write when it is the patient whom they do not know, not the slot.
 	textPatient = regexp.MustCompile(`(?i)\bpatient\b[^.\n]{0,80}\b(unknown|not (be |been )?(known|found|exist\w*|registered|valid)|doesn't exist|no longer exists)|\b(unknown|no such|no|invalid) patient\b`)
 	// What they write when nobody but the clinic can help.
@@ -65,6 +69,9 @@ var refusals = []refusalRow{
 
 	// Words are more exact than codes: 400 invalid is a taken slot at Medplum.
 	{calls: making, dialect: Argonaut, text: textEpic, code: scheduling.SlotTaken},
+	{calls: making, dialect: Epic, text: textEpic, code: scheduling.SlotTaken},
+	{calls: making, dialect: Epic, text: textEpicRules, code: scheduling.NotAcceptable},
+	{dialect: Epic, text: textEpicReads, code: scheduling.SourceRefused},
 	{calls: making, text: textTaken, code: scheduling.SlotTaken},
 	{text: textClinic, code: scheduling.NeedsClinic},
 	{calls: making, text: textPatient, code: scheduling.NotAcceptable},

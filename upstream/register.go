@@ -19,7 +19,7 @@ import (
 type Register struct {
 	// Register is post (the server knows its people by itself), if-none-exist,
 	// search-then-post, match (Patient/$match, then post), none, or auto: post for
-	// argonaut, else if-none-exist. Default: auto.
+	// argonaut, match for epic, none for links, else if-none-exist. Default: auto.
 	Register string `yaml:"register"`
 	// Match is what a source is asked by register: match before anybody is made:
 	// all (also for those who are merely alike) or certain (where the source knows
@@ -49,6 +49,10 @@ func (r *Register) way(dialect string) scheduling.RegisterWay {
 		return scheduling.RegisterWay(r.Register)
 	case dialect == Argonaut:
 		return scheduling.RegisterPost
+	case dialect == Epic:
+		return scheduling.RegisterMatch
+	case dialect == Links:
+		return scheduling.RegisterNone
 	default:
 		return scheduling.RegisterIfNoneExist
 	}

@@ -122,7 +122,7 @@ func (c *Client) holdWay(t *traits) scheduling.HoldWay {
 	switch way := c.opts.Quirks.Hold; {
 	case way == "ehr":
 		return scheduling.HoldEHR
-	case way == "none", c.opts.Dialect == Argonaut && t.ops && !t.hold:
+	case way == "none", c.opts.Dialect == Epic, (c.opts.Dialect == Argonaut || c.opts.Dialect == IHE) && t.ops && !t.hold:
 		return scheduling.HoldNone
 	case c.opts.Dialect == Slots && c.bookWay(t) == BookPlain:
 		return scheduling.HoldNone
@@ -138,7 +138,7 @@ func (c *Client) exclusive(t *traits) bool {
 	case "gateway":
 		return false
 	default:
-		return c.opts.Dialect == Argonaut || t.guarded() && c.bookWay(t) != BookPlain
+		return c.opts.Dialect == Argonaut || c.opts.Dialect == IHE || c.opts.Dialect == Slots && t.guarded() && c.bookWay(t) != BookPlain
 	}
 }
 
@@ -155,7 +155,7 @@ func (c *Client) searchWays(t *traits) (identifier, patient bool) {
 		if !can(t.appt, "search-type", true) {
 			return false, false
 		}
-		return searches(t.appt, "identifier", c.opts.Dialect == Slots), searches(t.appt, "patient", true)
+		return c.identifies() && searches(t.appt, "identifier", c.opts.Dialect == Slots), searches(t.appt, "patient", true)
 	}
 }
 
@@ -163,7 +163,41 @@ func (c *Client) readsSlots(t *traits) bool {
 	if choice := c.opts.Quirks.SlotReads; choice != auto {
 		return choice == "yes"
 	}
-	return can(t.slot, "read", c.opts.Dialect == Slots)
+	return c.opts.Dialect != Epic && can(t.slot, "read", c.opts.Dialect == Slots)
+}
+
+// cancels tells whether the source lets us cancel at all.
+func (c *Client) cancels(t *traits) bool {
+	switch c.opts.Quirks.Cancel {
+	case "none":
+		return false
+	case auto:
+		return c.opts.Dialect != Epic || can(t.appt, "patch", false)
+	default:
+		return true
+	}
+}
+
+// identifies: our identifier stands on the appointments that we make.
+func (c *Client) identifies() bool { return c.opts.Dialect != Epic && *c.opts.Quirks.Identifier }
+
+// patients is how many one appointment takes; 0: any number.
+func (c *Client) patients() int {
+	if c.opts.Dialect == Epic {
+		return 1
+	}
+	return c.opts.Quirks.Patients
+}
+
+func (c *Client) rescheduleWay() scheduling.RescheduleWay {
+	switch way := c.opts.Quirks.Reschedule; {
+	case way != auto:
+		return scheduling.RescheduleWay(way)
+	case c.opts.Dialect == IHE:
+		return scheduling.Move
+	default:
+		return scheduling.BookFirst
+	}
 }
 
 // patchFormat is json, xml, fhirpath, or "" where an appointment is PUT.
@@ -208,9 +242,9 @@ func (c *Client) Can() scheduling.Abilities {
 		Search:       identifier || patient,
 		Slots:        c.readsSlots(t),
 		Conditional:  c.opts.Dialect == Slots && *c.opts.Quirks.Identifier && t.createsOnce(),
-		Reschedule:   scheduling.RescheduleWay(c.opts.Quirks.Reschedule),
+		Reschedule:   c.rescheduleWay(),
 		LateCancel:   *b.LateCancel,
-		Patients:     c.opts.Quirks.Patients,
+		Patients:     c.patients(),
 		CallTimeout:  b.CallTimeout.Std(),
 		ReadTimeout:  b.ReadTimeout.Std(),
 		Settle:       b.Settle.Std(),

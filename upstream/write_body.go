@@ -96,7 +96,7 @@ func conceptsOut(in []scheduling.Concept) []model.CodeableConcept {
 
 // ours is our identifier, where the source takes one.
 func (c *Client) ours(identifier string) string {
-	if !*c.opts.Quirks.Identifier {
+	if !c.identifies() {
 		return ""
 	}
 	return identifier

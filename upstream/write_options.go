@@ -85,8 +85,9 @@ const (
 type Writes struct {
 	// Hold is ehr (the source holds slots), none or auto; default: auto.
 	Hold string `yaml:"hold"`
-	// Name is how an argonaut source is told which appointment is meant: id (of
-	// the one that it proposed), resource, or auto: by id where there is one.
+	// Name is how an argonaut or ihe source is told which appointment is meant: id
+	// (of the one that it proposed), resource, or auto: argonaut by id where there
+	// is one, ihe by resource.
 	Name string `yaml:"name"`
 	// Book is how a slots source is booked: transaction, conditional, plain or
 	// auto; default: auto.
@@ -97,11 +98,11 @@ type Writes struct {
 	// Search is how appointments are found: identifier, patient, none or auto;
 	// default: auto.
 	Search string `yaml:"search"`
-	// Reschedule is book-first, move (slots only) or cancel-first; default:
-	// book-first.
+	// Reschedule is book-first, move (slots and ihe only), cancel-first or auto:
+	// move for ihe, else book-first. Default: auto.
 	Reschedule string `yaml:"reschedule"`
-	// Cancel is how an appointment is changed to cancelled: patch, put or auto;
-	// default: auto.
+	// Cancel is how an appointment is changed to cancelled: patch, put, none (not
+	// at all) or auto; default: auto.
 	Cancel string `yaml:"cancel"`
 	// Patch is the format of a PATCH: json, xml, fhirpath or auto; default: auto.
 	Patch string `yaml:"patch"`
@@ -111,9 +112,11 @@ type Writes struct {
 	// IfMatch: writes name the version that they change, where it is known;
 	// default: true.
 	IfMatch *bool `yaml:"if_match"`
-	// Identifier: our identifier is put on appointments; default: true.
+	// Identifier: our identifier is put on appointments; default: true. A source of
+	// dialect epic takes none.
 	Identifier *bool `yaml:"identifier"`
-	// Patients is how many one appointment takes; default: 0, any number.
+	// Patients is how many one appointment takes; default: 0, any number. At an
+	// epic source it is always one.
 	Patients int `yaml:"patients"`
 	// Bookable: holds and bookings can be made at all; default: true.
 	Bookable *bool `yaml:"bookable"`
@@ -121,10 +124,9 @@ type Writes struct {
 
 // SetDefaults fills in what was not given.
 func (w *Writes) SetDefaults() {
-	for _, choice := range []*string{&w.Hold, &w.Name, &w.Book, &w.Exclusive, &w.Search, &w.Cancel, &w.Patch, &w.SlotReads} {
+	for _, choice := range []*string{&w.Hold, &w.Name, &w.Book, &w.Exclusive, &w.Search, &w.Cancel, &w.Patch, &w.SlotReads, &w.Reschedule} {
 		setDefault(choice, auto)
 	}
-	setDefault(&w.Reschedule, string(scheduling.BookFirst))
 	setDefault(&w.IfMatch, ref(true))
 	setDefault(&w.Identifier, ref(true))
 	setDefault(&w.Bookable, ref(true))
@@ -138,9 +140,9 @@ func (w *Writes) Validate() error {
 		need("book", oneOf(w.Book, auto, BookTransaction, BookConditional, BookPlain), "is %q; write auto, transaction, conditional or plain", w.Book),
 		need("exclusive", oneOf(w.Exclusive, auto, "ehr", "gateway"), "is %q; write auto, ehr or gateway", w.Exclusive),
 		need("search", oneOf(w.Search, auto, "identifier", "patient", "none"), "is %q; write auto, identifier, patient or none", w.Search),
-		need("reschedule", oneOf(w.Reschedule, string(scheduling.BookFirst), string(scheduling.Move), string(scheduling.CancelFirst)),
-			"is %q; write book-first, move or cancel-first", w.Reschedule),
-		need("cancel", oneOf(w.Cancel, auto, "patch", "put"), "is %q; write auto, patch or put", w.Cancel),
+		need("reschedule", oneOf(w.Reschedule, auto, string(scheduling.BookFirst), string(scheduling.Move), string(scheduling.CancelFirst)),
+			"is %q; write auto, book-first, move or cancel-first", w.Reschedule),
+		need("cancel", oneOf(w.Cancel, auto, "patch", "put", "none"), "is %q; write auto, patch, put or none", w.Cancel),
 		need("patch", oneOf(w.Patch, auto, "json", "xml", "fhirpath"), "is %q; write auto, json, xml or fhirpath", w.Patch),
 		need("slot_reads", oneOf(w.SlotReads, auto, "yes", "no"), "is %q; write auto, yes or no", w.SlotReads),
 		need("patients", w.Patients >= 0, "is %d; write 0 or more", w.Patients),
@@ -151,8 +153,10 @@ func (w *Writes) Validate() error {
 func (o *Options) checkWays() error {
 	w := &o.Quirks.Writes
 	return within("quirks", errors.Join(
-		need("reschedule", w.Reschedule != string(scheduling.Move) || o.Dialect == Slots, "move is for the slots dialect only"),
+		need("reschedule", w.Reschedule != string(scheduling.Move) || o.Dialect == Slots || o.Dialect == IHE, "move is for the dialects slots and ihe only"),
+		need("hold", w.Hold != "ehr" || o.Dialect != Epic, "nothing can be held at an epic source; leave it out"),
+		need("patients", w.Patients <= 1 || o.Dialect != Epic, "is %d; an epic source books one", w.Patients),
 		need("book", w.Book == auto || o.Dialect == Slots, "is for the slots dialect only; remove it"),
-		need("name", w.Name == auto || o.Dialect == Argonaut, "is for the argonaut dialect only; remove it"),
+		need("name", w.Name == auto || o.Dialect == Argonaut || o.Dialect == IHE, "is for the dialects argonaut and ihe only; remove it"),
 	))
 }

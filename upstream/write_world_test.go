@@ -20,12 +20,13 @@ type deskWorld struct {
 	next   atomic.Int32
 }
 
-// writtenTo are the two dialects in both releases.
+// writtenTo are the dialects that hold, in each of their releases.
 var writtenTo = map[string]struct {
 	dialect string
 	release scheduling.Release
 }{
 	"argonaut STU3": {Argonaut, scheduling.STU3}, "argonaut R4": {Argonaut, scheduling.R4},
+	"ihe":        {IHE, scheduling.R4},
 	"slots STU3": {Slots, scheduling.STU3}, "slots R4": {Slots, scheduling.R4},
 }
 

@@ -21,8 +21,8 @@ import (
 type flags struct {
 	Listen         string        `default:"127.0.0.1:8090" help:"Address to listen on; port 0 takes any free one."`
 	Name           string        `help:"Name of the health system."`
-	Dialect        string        `enum:"argonaut,slots,links" default:"argonaut" help:"Scheduling dialect: argonaut, slots or links (files of a publisher)."`
-	FHIR           string        `name:"fhir" enum:"stu3,r4" default:"r4" help:"FHIR version: stu3 or r4."`
+	Dialect        string        `enum:"argonaut,slots,ihe,epic,links" default:"argonaut" help:"Scheduling dialect: argonaut, slots, ihe (r4), epic (stu3) or links (files of a publisher, r4)."`
+	FHIR           string        `name:"fhir" enum:"stu3,r4," default:"" help:"FHIR version: stu3 or r4; default: r4, and stu3 for epic."`
 	Zone           string        `help:"IANA zone of all places, and of times without one."`
 	Load           string        `type:"existingdir" help:"Serve the FHIR bundles (XML, JSON) of this folder."`
 	ShiftTo        string        `help:"Move loaded dates by whole weeks, so that the first day is after this one: today, or 2026-11-24."`
@@ -112,6 +112,8 @@ func example(o ehrsim.Options) string {
 		return "/$bulk-publish"
 	case ehrsim.Slots:
 		return "/Slot?status=free&_include=Slot:schedule&_count=5"
+	case ehrsim.IHE, ehrsim.Epic: // whose operations are POSTed
+		return "/metadata"
 	}
 	return "/Appointment/$find?_count=5"
 }

@@ -65,11 +65,12 @@ type ledger struct {
 	lapses  time.Time                  // when the next one does; zero: none
 	offers  map[string]int             // slot id -> offers of it used up
 	count   int                        // numbers given
+	asked   int                        // times that $find was asked for temporary ids
 }
 
 func newLedger(o Options) ledger {
 	return ledger{
-		follows: o.Dialect == Argonaut || o.StrictSlots,
+		follows: o.Dialect.operates() || o.StrictSlots,
 		appts:   map[string]*appointment{}, holders: map[string]map[string]bool{}, holds: map[string]time.Time{}, offers: map[string]int{},
 	}
 }

@@ -12,6 +12,11 @@ func (s *Server) book(rq *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	return s.bookAsked(rq, a)
+}
+
+// bookAsked books what was asked for.
+func (s *Server) bookAsked(rq *request, a asked) (reply, error) {
 	return s.change(rq, func(t *tx) (reply, error) {
 		at, err := t.target(a)
 		if err != nil {
@@ -26,7 +31,7 @@ func (s *Server) book(rq *request) (reply, error) {
 		}
 		t.use(&at)
 		resource := t.elsewhere(rq, at)
-		if at.held != nil {
+		if at.held != nil || s.opts.Dialect == IHE {
 			resource = s.overlay(resource, a.resource)
 		}
 		resource = booked(resource, at.id, patients, a.comment).with("created", s.flavour.instant(t.now, s.zone), "slot")

@@ -16,14 +16,14 @@ func (o Options) operations() map[string][]string {
 	if !o.NoMatch {
 		ops["Patient"] = []string{"match"}
 	}
-	if o.Dialect != Argonaut {
+	if !o.Dialect.operates() {
 		return ops
 	}
 	ops["Appointment"] = []string{"find", "book"}
-	if !o.NoHold {
+	if !o.NoHold && o.Dialect != Epic {
 		ops["Appointment"] = []string{"find", "hold", "book"}
 	}
-	if !o.NoPrefetch {
+	if !o.NoPrefetch && o.Dialect == Argonaut {
 		ops["Slot"] = []string{"prefetch"}
 	}
 	return ops
@@ -33,7 +33,7 @@ func capability(o Options, f flavour, base string) object {
 	ops := o.operations()
 	var resources, operations list
 	for _, typ := range slices.Sorted(maps.Keys(searchParams)) {
-		if typ == "Coverage" && o.NoCoverage {
+		if typ == "Coverage" && o.NoCoverage || !o.Dialect.knows(typ) {
 			continue
 		}
 		r := o.restResource(typ)
@@ -86,13 +86,15 @@ func (o Options) interactions(typ string) []string {
 	switch slots := o.Dialect == Slots; {
 	case typ == "Appointment" && slots:
 		return words("read search-type create update patch")
+	case typ == "Appointment" && (o.Dialect == IHE || o.Dialect == Epic && !o.Patches):
+		return words("read search-type")
 	case typ == "Appointment":
 		return words("read search-type patch")
 	case typ == "Slot" && slots:
 		return words("read search-type update patch")
 	case typ == "Patient":
 		return words("read search-type create")
-	case typ == "Coverage" && (slots || o.CoverageSearch):
+	case typ == "Coverage" && (o.Dialect != Argonaut || o.CoverageSearch):
 		return words("read search-type create update")
 	case typ == "Coverage":
 		return words("read create update")
@@ -106,6 +108,9 @@ func (o Options) restResource(typ string) object {
 		kind := [...]string{token: "token", refer: "reference", actor: "reference", text: "string", date: "date"}[searchParams[typ][name].kind]
 		params = append(params, obj("name", name, "type", kind))
 	}
+	if typ == "Appointment" && o.Dialect == IHE {
+		params = append(params, obj("name", "identifier", "type", "token"))
+	}
 	if typ == "Slot" {
 		params = append(params, obj("name", "start", "type", "date"))
 	}
@@ -118,7 +123,7 @@ func (o Options) restResource(typ string) object {
 	if slices.Contains(o.interactions(typ), "patch") {
 		r = append(r, member{"versioning", "versioned-update"})
 	}
-	if slices.Contains(o.interactions(typ), "create") && o.Dialect == Slots && !o.NoConditional {
+	if slices.Contains(o.interactions(typ), "create") && (o.Dialect == Slots || o.Dialect == IHE) && !o.NoConditional {
 		r = append(r, member{"conditionalCreate", true})
 	}
 	if typ == "Coverage" && o.Dialect == Argonaut && !o.CoverageSearch {

@@ -4,7 +4,9 @@
 // (Slot/$prefetch; Appointment/$find, $hold, $book and PATCH) or as a plain FHIR
 // server (paged GET Slot with _include; PUT and PATCH of Slot and Appointment
 // with If-Match, conditional POST, transactions), in FHIR STU3 (3.0.1) or R4
-// (4.0.1), in JSON or XML. Patients are registered, found and matched
+// (4.0.1), in JSON or XML; as IHE ITI Scheduling says (R4: $find, $hold and $book
+// by POST, $book by status); as Epic does (STU3: names of its own, temporary ids,
+// no holds); or as a publisher of files. Patients are registered, found and matched
 // (Patient/$match) in both, and their Coverage is taken.
 // What it serves is either a practice generated from a seed (people, places,
 // weekly hours, booked and open slots that roll forward with the clock) or the

@@ -110,6 +110,9 @@ func taken(about object) error {
 }
 
 func (t *tx) targetByID(id string) (target, error) {
+	if t.srv.opts.Dialect == Epic {
+		return t.targetByTemporary(id)
+	}
 	if a := t.appts[id]; a != nil {
 		at := target{id: id, held: a, about: a.resource}
 		if a.status() != "pending" {
@@ -209,9 +212,7 @@ func (s *Server) hold(rq *request) (reply, error) {
 		}
 		resource := withStatus(at.about.with("id", at.id, ""), "pending", "tentative")
 		ans := s.appointmentReply(rq, t.putAppointment(at.id, resource, until), at.fresh)
-		if !s.opts.NoExpires {
-			ans.header = map[string]string{"Expires": told.Format(http.TimeFormat)}
-		}
+		ans.header = s.holdEnds(told)
 		return ans, nil
 	})
 }

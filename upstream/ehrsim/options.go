@@ -14,6 +14,8 @@ type Dialect string
 const (
 	Argonaut Dialect = "argonaut" // Slot/$prefetch and Appointment/$find
 	Slots    Dialect = "slots"    // paged GET Slot, as a plain FHIR server
+	IHE      Dialect = "ihe"      // IHE ITI Scheduling: POSTed $find, $hold and $book
+	Epic     Dialect = "epic"     // $find and $book with names of its own, temporary ids, no holds
 	Links    Dialect = "links"    // files of a publisher (SMART Scheduling Links): $bulk-publish and NDJSON
 )
 
@@ -107,7 +109,10 @@ type Options struct {
 	Users []User // who has a token from the beginning
 
 	LinksMaxAge time.Duration // links: for how long the manifest and the files are good, as Cache-Control says; 0: it does not say
-	SloppyLinks bool          // links: what real publishers do, against the specification
+	OfferLife   time.Duration // epic: how long a proposed appointment can be booked by its id; default 10m
+	Patches     bool          // epic: PATCH Appointment is there
+
+	SloppyLinks bool // links: what real publishers do, against the specification
 
 	KeepBodies bool // the history keeps bodies
 
@@ -129,6 +134,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	setDefault(&o.Name, "Lakeside Health Partners")
 	setDefault(&o.Dialect, Argonaut)
+	if o.Dialect == Epic {
+		setDefault(&o.FHIR, STU3)
+	}
 	setDefault(&o.FHIR, R4)
 	setDefault(&o.Practitioners, 12)
 	setDefault(&o.Days, 28)
@@ -140,9 +148,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.HoldFor, 5*time.Minute)
 	setDefault(&o.Notify.Heartbeat, 5*time.Minute)
 	setDefault(&o.PatchIfMatch, IfMatchHeeded)
-	if o.Dialect == Argonaut {
-		setDefault(&o.Refusal, "cancelled")
-	}
+	setDefault(&o.OfferLife, 10*time.Minute)
+	setDefault(&o.Refusal, map[Dialect]string{Argonaut: "cancelled", IHE: "bundle-fatal", Epic: "epic"}[o.Dialect])
 	setDefault(&o.Refusal, "conflict")
 	if o.Now == nil {
 		o.Now = time.Now
@@ -166,8 +173,9 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf("ehrsim: "+format, args...))
 		}
 	}
-	refuse(o.Dialect != Argonaut && o.Dialect != Slots && o.Dialect != Links, "dialect %q: want argonaut, slots or links", o.Dialect)
-	refuse(o.Dialect == Links && o.FHIR != R4, "dialect links is r4")
+	refuse(!slices.Contains([]Dialect{Argonaut, Slots, IHE, Epic, Links}, o.Dialect), "dialect %q: want argonaut, slots, ihe, epic or links", o.Dialect)
+	refuse((o.Dialect == Links || o.Dialect == IHE) && o.FHIR != R4, "dialect %s is r4", o.Dialect)
+	refuse(o.Dialect == Epic && o.FHIR != STU3, "dialect epic is stu3")
 	refuse(o.FHIR != STU3 && o.FHIR != R4, "fhir %q: want stu3 or r4", o.FHIR)
 	refuse(o.Paging != TokenPaging && o.Paging != OffsetPaging, "paging %q: want token or offset", o.Paging)
 	refuse(o.Practitioners < 1 || o.Practitioners > 100_000, "practitioners %d: want 1 to 100000", o.Practitioners)

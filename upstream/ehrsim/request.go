@@ -88,6 +88,9 @@ func (rq *request) doing() string {
 		}
 		return "hold"
 	case "book Appointment", "create Appointment":
+		if rq.iheCancels() {
+			return "cancel"
+		}
 		return "book"
 	case "transaction ":
 		if has("cancelled") {

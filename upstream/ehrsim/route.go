@@ -49,7 +49,7 @@ func (s *Server) route(rq *request) (reply, error) {
 		return plain(s.capability(rq), nil)
 	case serve != nil:
 		return serve(rq)
-	case searchParams[rq.typ] == nil && rq.typ != "":
+	case (searchParams[rq.typ] == nil || !s.opts.Dialect.knows(rq.typ)) && rq.typ != "":
 		return reply{}, notFound("resource type " + rq.typ + " is not supported")
 	case rq.typ == "Coverage" && s.opts.NoCoverage:
 		return reply{}, notFound("resource type Coverage is not supported")
@@ -78,7 +78,21 @@ func (s *Server) handlers() map[string]handler {
 		all["match Patient"] = s.match
 	}
 	s.serveSubscriptions(all)
-	if s.opts.Dialect == Argonaut {
+	switch s.opts.Dialect {
+	case IHE:
+		delete(all, "patch Appointment")
+		all["find Appointment"], all["book Appointment"] = s.iheFind, s.iheBook
+		if !s.opts.NoHold {
+			all["hold Appointment"] = s.iheHold
+		}
+		return all
+	case Epic:
+		if !s.opts.Patches {
+			delete(all, "patch Appointment")
+		}
+		all["find Appointment"], all["book Appointment"] = s.epicFind, s.epicBook
+		return all
+	case Argonaut:
 		all["prefetch Slot"], all["find Appointment"] = s.prefetch, s.find
 		if !s.opts.NoHold {
 			all["hold Appointment"] = s.hold
@@ -96,7 +110,7 @@ func (s *Server) handlers() map[string]handler {
 
 // searchesCoverage: the Argonaut guide has clients create and update insurance,
 // not look for it.
-func (s *Server) searchesCoverage() bool { return s.opts.Dialect == Slots || s.opts.CoverageSearch }
+func (s *Server) searchesCoverage() bool { return s.opts.Dialect != Argonaut || s.opts.CoverageSearch }
 
 func (s *Server) readOne(typ, id string) (reply, error) {
 	st := s.data()

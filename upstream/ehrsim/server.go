@@ -52,7 +52,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("ehrsim: zone: %w", err)
 	}
 	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), login: newLoginDesk(o), stopping: make(chan struct{})}
-	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot}
+	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot || o.Dialect == Epic}
 	s.notices = newNoticeDesk(s)
 	s.stale.clear()
 	for _, u := range o.Users {

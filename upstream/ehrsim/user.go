@@ -123,6 +123,10 @@ func (s *Server) answerUser(rq *request, u User) (reply, error) {
 		if !s.hasAppointment(u, rq.id) {
 			return reply{}, errNotTheirs
 		}
+	case "book Appointment":
+		if a, err := rq.asked(); err != nil || !rq.iheCancels() || !s.hasAppointment(u, a.resource.str("id")) {
+			return reply{}, errNotTheirs
+		}
 	case "search ":
 		if !rq.params.Has(pageToken) {
 			return reply{}, errNotTheirs

@@ -100,6 +100,8 @@ func (t *tx) slotsIn(rq *request) []string {
 			out = append(out, slot)
 		case t.appts[id] != nil:
 			out = append(out, slotIDs(t.appts[id].resource)...)
+		case t.temporary(text, t.srv.opts.OfferLife, t.now) != nil:
+			out = append(out, t.temporary(text, t.srv.opts.OfferLife, t.now).id)
 		case t.offered(id) != nil:
 			out = append(out, t.offered(id).id)
 		}
