@@ -210,6 +210,7 @@ func (d *noticeDesk) tell(ctx context.Context, body object) {
 			times = max(2, burst.By)
 		}
 		if _, lost := d.srv.faults.happens(FaultNoticeLost); lost {
+			d.lose(sub.ID)
 			continue
 		}
 		if late, ok := d.srv.faults.happens(FaultNoticeLate); ok {
@@ -223,6 +224,14 @@ func (d *noticeDesk) tell(ctx context.Context, body object) {
 		for range times {
 			d.send(ctx, sub, body)
 		}
+	}
+}
+
+func (d *noticeDesk) lose(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if sub := d.subs[id]; sub != nil {
+		sub.Lost++
 	}
 }
 

@@ -234,7 +234,7 @@ func TestFaultsOfNotifications(t *testing.T) {
 	}
 	faults(`{"kind":"notice-lost","count":1}`)
 	flip()
-	time.Sleep(50 * time.Millisecond) // or the next change would come together with the lost one
+	soon(t, "its loss", func() bool { return s.Subscriptions()[0].Lost == 1 }) // or the next change would come together with it
 	flip()
 	soon(t, "the one after the lost one", func() bool { return len(e.told()) == 1 })
 	faults(`{"kind":"notice-burst","by":7,"count":1}`)

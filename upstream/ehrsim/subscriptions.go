@@ -28,6 +28,7 @@ type Subscription struct {
 	Version  int       `json:"version"`
 	Sent     int       `json:"sent"`   // notifications and heartbeats that were taken
 	Failed   int       `json:"failed"` // that were not
+	Lost     int       `json:"lost"`   // that a fault kept from being sent
 }
 
 // subscription is one that is kept. Its resource is never changed, but replaced.
@@ -108,7 +109,7 @@ func (s *Server) updateSubscription(rq *request) (reply, error) {
 		d.mu.Unlock()
 		return reply{}, notFound("Subscription/" + rq.id + " is not known")
 	}
-	sub.ID, sub.Version, sub.Sent = old.ID, old.Version+1, old.Sent
+	sub.ID, sub.Version, sub.Sent, sub.Lost = old.ID, old.Version+1, old.Sent, old.Lost
 	s.keep(sub)
 	d.mu.Unlock()
 	d.ask(sub.ID)
