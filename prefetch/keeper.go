@@ -219,12 +219,12 @@ func (k *keeper) look(ctx context.Context, known scheduling.Subscribed, channel 
 	})
 	switch {
 	case scheduling.CodeOf(err) == scheduling.UnknownID:
-		return k.ask(ctx, scheduling.Subscribed{InPath: known.InPath}, channel)
+		return k.ask(ctx, scheduling.Subscribed{InPath: known.InPath, Proven: known.Proven || known.Heard >= 0}, channel)
 	case err != nil:
 		return err
 	case !silent && !sub.Broken():
 		return nil // its channel is being tried
-	case known.Heard < 0 && k.opts.Secret == SecretAuto && !known.InPath:
+	case known.Heard < 0 && !known.Proven && k.opts.Secret == SecretAuto && !known.InPath:
 		return k.intoPath(ctx, known)
 	}
 	// It is there: asked for again, the source tries the channel again. That is

@@ -31,7 +31,7 @@ func (k *keeper) ask(ctx context.Context, known scheduling.Subscribed, channel s
 	if err != nil {
 		return err
 	}
-	intent := scheduling.Subscribed{InPath: known.InPath, Digest: channel.Digest(), Since: k.now()}
+	intent := scheduling.Subscribed{InPath: known.InPath, Proven: known.Proven, Digest: channel.Digest(), Since: k.now()}
 	if err := k.put(ctx, intent); err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ type Subscribed struct {
 	Since  time.Time `json:"since,omitzero"`   // when it was asked for, or renewed
 	Digest string    `json:"digest,omitempty"` // of its Channel
 	InPath bool      `json:"inPath,omitempty"` // the secret stands in the path: in a header it did not work
+	Proven bool      `json:"proven,omitempty"` // by this way something was heard once
 	// Heard is how long ago the source last told anything; negative: never since
 	// it was asked for.
 	Heard time.Duration `json:"-"`
