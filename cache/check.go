@@ -20,6 +20,7 @@ type check struct {
 	Schedules []string       `json:"s,omitempty"` // sorted; none means all
 	Fetch     uint64         `json:"n"`
 	At        int64          `json:"a,omitempty"` // milliseconds since 1970
+	Valid     int64          `json:"v,omitempty"` // the source's own time, the same; 0: it told none
 	Floor     bool           `json:"o,omitempty"`
 
 	field string // in the hash of checks
@@ -29,6 +30,15 @@ func newCheck(scope scheduling.Scope, fetch uint64, at time.Time) check {
 	c := check{From: scope.Days.From, To: scope.Days.To, Fetch: fetch, At: at.UnixMilli()}
 	c.Schedules = slices.Compact(slices.Sorted(slices.Values(scope.Schedules)))
 	return c.named()
+}
+
+// validAt adds the source's own time of what it answered. One whose clock is ahead
+// of ours knows no more than we do.
+func (c check) validAt(t time.Time) check {
+	if !t.IsZero() {
+		c.Valid = min(t.UnixMilli(), c.At)
+	}
+	return c
 }
 
 // named gives the check the field that its scope asks for: one of the same scope
@@ -47,7 +57,7 @@ func (c check) named() check {
 
 // floor is the mark to set before the check itself.
 func (c check) floor() check {
-	c.Floor, c.At = true, 0
+	c.Floor, c.At, c.Valid = true, 0, 0
 	return c.named()
 }
 
@@ -72,11 +82,15 @@ func readCheck(field, text string) (check, error) {
 }
 
 func (c check) domain() scheduling.Check {
-	return scheduling.Check{
+	out := scheduling.Check{
 		Scope: scheduling.Scope{Days: scheduling.Days{From: c.From, To: c.To}, Schedules: c.Schedules},
 		Fetch: c.Fetch,
 		At:    time.UnixMilli(c.At).UTC(),
 	}
+	if c.Valid != 0 {
+		out.Valid = time.UnixMilli(c.Valid).UTC()
+	}
+	return out
 }
 
 func (c check) covers(key scheduling.WindowKey) bool {

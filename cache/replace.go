@@ -55,7 +55,7 @@ func (s *Store) Replace(
 	r := &replacement{
 		store: s, source: source, keys: s.keys.source(source),
 		fetch: fetch, number: strconv.FormatUint(fetch, 10), at: at,
-		scope: fetched.Scope, check: newCheck(fetched.Scope, fetch, at),
+		scope: fetched.Scope, check: newCheck(fetched.Scope, fetch, at).validAt(fetched.Valid),
 	}
 	if err := r.prepare(fetched.Windows); err != nil {
 		return scheduling.Replaced{}, s.fault(err)

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"time"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -22,6 +24,8 @@ type Page struct {
 	Broken scheduling.Tally
 	// BrokenSlots are the ids of the Slots among them, where they can be seen.
 	BrokenSlots []string
+	// Valid is when the page was true, as its source says; zero: it says nothing.
+	Valid time.Time
 	// Dropped counts elements of XML that the version does not know.
 	Dropped int
 }

@@ -18,6 +18,8 @@ type Check struct {
 	Scope Scope
 	Fetch uint64
 	At    time.Time
+	// Valid is the source's own time of what it answered; zero: it told none.
+	Valid time.Time
 }
 
 // Snapshot is everything that is known of a source at one point of its feed.

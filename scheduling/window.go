@@ -77,6 +77,9 @@ type Fetched struct {
 	// AsOf is when the source was asked, where that was before this fetch: a file
 	// that its publisher lets us keep for a while. Zero: just now.
 	AsOf time.Time
+	// Valid is when the answer was true by the source's own account, the oldest
+	// of its pages: servers answer from caches. Zero: it tells no time.
+	Valid time.Time
 }
 
 // Slots is the number of open slots in the answer.

@@ -31,6 +31,7 @@ func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.
 	a := newAssembler(c.source, scope, scheduling.NewResolver(c.source.ID, dir, c.source.Zone), c.codes)
 	out.Windows = a.windows(h.records)
 	out.Complete, out.Cut, out.AsOf = cut == "", cut, h.asOf
+	out.Valid = h.valid
 	out.Unusable, out.Unmapped = a.unusable, a.unmapped
 	out.Unusable.Merge(h.tally)
 	out.Doubtful, out.Nameless = append(a.doubtful, h.doubtful...), a.nameless+h.nameless

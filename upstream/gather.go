@@ -48,6 +48,7 @@ type harvest struct {
 	doubtful []string  // slots that could not be read
 	nameless int       // those without an id
 	asOf     time.Time // when the source was asked; zero: just now
+	valid    time.Time // its own time of its oldest page; zero: it told none
 }
 
 const kindAppointment scheduling.Kind = "Appointment"
@@ -63,6 +64,7 @@ func newHarvest(kind scheduling.Kind, rule *regexp.Regexp, maxSlots int) *harves
 // page takes in one page; cut tells that there is no room for more.
 func (h *harvest) page(page *fhir.Page) (cut string) {
 	h.tally.Merge(page.Broken)
+	h.valid = older(h.valid, page.Valid)
 	if h.kind == scheduling.KindSlot {
 		h.doubtful = append(h.doubtful, page.BrokenSlots...)
 	}
@@ -204,6 +206,7 @@ func (h *harvest) join(other *harvest) {
 	}
 	h.found.Merge(other.found)
 	h.tally.Merge(other.tally)
+	h.valid = older(h.valid, other.valid)
 	h.doubtful = append(h.doubtful, other.doubtful...)
 	h.nameless += other.nameless
 }

@@ -36,7 +36,8 @@ type linksFile struct {
 	asked          time.Time // when its publisher last said that this is it
 	until          time.Time // it is not asked for again before
 	outputs        []fhir.ManifestFile
-	content        *harvest // nil for the manifest
+	content        *harvest  // nil for the manifest
+	valid          time.Time // of the manifest: what it says of itself
 }
 
 func newLinks() *links {
@@ -55,7 +56,7 @@ const manifestPath = "$bulk-publish"
 func (l *links) fetch(ctx context.Context, c *Client, scope scheduling.Scope) (*harvest, string, error) {
 	h := newHarvest(scheduling.KindSlot, c.rule, c.opts.Limits.MaxSlots)
 	cut, err := l.with(ctx, c, func() string {
-		h.asOf = l.index.asked
+		h.asOf, h.valid = l.index.asked, l.index.valid
 		for _, address := range l.order {
 			file := l.files[address]
 			h.take(file.content, scope)
@@ -163,6 +164,7 @@ func (l *links) manifest(ctx context.Context, c *Client) error {
 		if err != nil {
 			return err //nolint:wrapcheck // judged by the stack
 		}
+		l.index.valid, _ = scheduling.ParseInstant(m.TransactionTime, nil)
 		l.index.outputs = slices.DeleteFunc(m.Output, func(one fhir.ManifestFile) bool {
 			return !slices.Contains(linksKinds, scheduling.Kind(one.Type)) || !c.opts.Quirks.wantsState(one.Extension.State)
 		})

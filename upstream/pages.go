@@ -131,9 +131,11 @@ func (c *Client) page(ctx context.Context, send *call) (*fhir.Page, error) {
 		page, err = fhir.ReadBundle(c.source.Release, f, body)
 		return err //nolint:wrapcheck // judged by the stack
 	}
-	if _, err := c.send(ctx, send); err != nil {
+	a, err := c.send(ctx, send)
+	if err != nil {
 		return nil, err
 	}
+	page.Valid = validAt(page, a.header)
 	c.metrics.page(send.op)
 	return page, nil
 }

@@ -15,6 +15,7 @@ type stretch struct {
 	days  scheduling.Days
 	at    int64 // nanoseconds since 1970
 	fetch uint64
+	valid int64 // the source's own time of its answer, as at; 0: it told none
 }
 
 // at is when the day was last confirmed, 0 for never.
@@ -93,11 +94,23 @@ func (c coverage) with(more stretch, keep scheduling.Day) coverage {
 		next = next.put(more.cut(more.days.From, min(s.days.From, to)))
 		next = next.put(s.cut(s.days.From, min(s.days.To, more.days.From)))
 		low, high := max(s.days.From, more.days.From), min(s.days.To, to)
-		next = next.put(stretch{scheduling.Days{From: low, To: high}, max(more.at, s.at), max(more.fetch, s.fetch)})
+		next = next.put(more.over(s).cut(low, high))
 		next = next.put(s.cut(high, s.days.To))
 		more.days.From = max(more.days.From, high)
 	}
 	return next.put(more)
+}
+
+// over is what two confirmations of the same days tell together.
+func (s stretch) over(other stretch) stretch {
+	switch {
+	case other.at > s.at:
+		s.valid = other.valid
+	case other.at == s.at:
+		s.valid = max(s.valid, other.valid)
+	}
+	s.at, s.fetch = max(s.at, other.at), max(s.fetch, other.fetch)
+	return s
 }
 
 // cut is the stretch with other days.
@@ -108,7 +121,7 @@ func (s stretch) cut(from, to scheduling.Day) stretch {
 
 // check is the confirmation as it came, of all schedules or of one.
 func (s stretch) check(schedules ...string) scheduling.Check {
-	return scheduling.Check{Scope: scheduling.Scope{Days: s.days, Schedules: schedules}, Fetch: s.fetch, At: instant(s.at)}
+	return scheduling.Check{Scope: scheduling.Scope{Days: s.days, Schedules: schedules}, Fetch: s.fetch, At: instant(s.at), Valid: instant(s.valid)}
 }
 
 // put appends a stretch, joined to the last one where it goes on alike.

@@ -61,6 +61,7 @@ type gauges struct {
 	slots, windows, unusable *prometheus.Desc
 	withheld                 *prometheus.Desc
 	lastSync, incomplete     *prometheus.Desc
+	ages                     *prometheus.Desc
 }
 
 func newGauges(r *Replica) *gauges {
@@ -75,12 +76,13 @@ func newGauges(r *Replica) *gauges {
 		unusable:   desc("unusable", "Records that cannot be used, by reason.", "reason"),
 		lastSync:   desc("last_sync_timestamp_seconds", "End of the latest complete fetch, 0 for never."),
 		incomplete: desc("incomplete", "1 while something of the source is missing."),
+		ages:       desc("window_age_seconds", "How long ago windows were confirmed (checked), and were true by the source's own time (valid).", "tier", "time", "quantile"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{g.slots, g.withheld, g.windows, g.unusable, g.lastSync, g.incomplete} {
+	for _, desc := range []*prometheus.Desc{g.slots, g.withheld, g.windows, g.unusable, g.lastSync, g.incomplete, g.ages} {
 		out <- desc
 	}
 }
@@ -113,6 +115,14 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 			missing = 0
 		}
 		put(g.incomplete, missing)
+		for _, tier := range g.replica.Ages(source.Source) {
+			for time, spread := range map[string]scheduling.Spread{"checked": tier.Checked, "valid": tier.Valid} {
+				if spread.Count > 0 {
+					put(g.ages, spread.P50.Seconds(), tier.Tier, time, "0.5")
+					put(g.ages, spread.P99.Seconds(), tier.Tier, time, "0.99")
+				}
+			}
+		}
 	}
 }
 

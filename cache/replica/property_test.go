@@ -242,7 +242,7 @@ func TestCoverageKeepsTheLatestCheckOfEachDay(t *testing.T) {
 			to := rapid.IntRange(0, 29).Draw(t, "to")
 			at := int64(rapid.IntRange(1, 5).Draw(t, "at"))
 			fetch := uint64(rapid.IntRange(0, 5).Draw(t, "fetch"))
-			c = c.with(stretch{scheduling.Days{From: scheduling.Day(from), To: scheduling.Day(to)}, at, fetch}, 3)
+			c = c.with(stretch{scheduling.Days{From: scheduling.Day(from), To: scheduling.Day(to)}, at, fetch, 0}, 3)
 			for day := max(from, 3); day < to; day++ {
 				days[day], fetches[day] = max(days[day], at), max(fetches[day], fetch)
 			}

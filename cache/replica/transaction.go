@@ -205,7 +205,7 @@ func (tx *transaction) listAll(n int32, b *book) {
 // check notes that everything in the scope was confirmed.
 func (tx *transaction) check(check scheduling.Check) {
 	tx.e.marks.saw(check.Fetch)
-	more := stretch{check.Scope.Days, nanos(check.At), check.Fetch}
+	more := stretch{check.Scope.Days, nanos(check.At), check.Fetch, nanos(check.Valid)}
 	if len(check.Scope.Schedules) == 0 {
 		tx.next.cover = tx.next.cover.with(more, tx.keep)
 		return

@@ -36,6 +36,8 @@ type Deps struct {
 	// Detail tells of a source that this process talks to itself; nil where
 	// another process does.
 	Detail func(scheduling.SourceID) (Detail, bool)
+	// Ages tells how old what is known of a source is; nil: nobody does.
+	Ages func(scheduling.SourceID) []scheduling.TierAge
 	// Unsettled gives what is in doubt; nil: nothing is booked through this
 	// process.
 	Unsettled func(context.Context) ([]scheduling.Entry, error)

@@ -41,6 +41,7 @@ type source struct {
 	Breakers   Breakers            `json:"breakers"`
 	Budget     map[string]any      `json:"budget"`
 	Exclusive  string              `json:"exclusive"`
+	Ages       map[string]tierAge  `json:"ages"`
 	// Subscription is how we stand with what the source tells by itself: none,
 	// asked, live, silent or refused.
 	Subscription scheduling.SubscriptionState `json:"subscription"`
@@ -52,6 +53,31 @@ type source struct {
 type lastError struct {
 	Code scheduling.Code `json:"code"`
 	At   time.Time       `json:"at"`
+}
+
+// tierAge is how old one part of the horizon is, in seconds.
+type tierAge struct {
+	Windows int     `json:"windows"`
+	Checked *spread `json:"checked"` // since we looked
+	Valid   *spread `json:"valid"`   // since it was true by the source's own time; null: it tells none
+	Changed *spread `json:"changed"` // since the content changed
+}
+
+type spread struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+func spreadOf(s scheduling.Spread) *spread {
+	if s.Count == 0 {
+		return nil
+	}
+	return &spread{P50: inSeconds(s.P50), P99: inSeconds(s.P99)}
+}
+
+// inSeconds keeps a tenth: more nobody knows.
+func inSeconds(d time.Duration) float64 {
+	return float64(d.Round(100*time.Millisecond)) / float64(time.Second)
 }
 
 // list has every configured source, also one that nothing is known of yet.
@@ -85,6 +111,12 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 	}
 	if f.Status.ErrorCode != "" {
 		out.LastError = &lastError{f.Status.ErrorCode, f.Status.ErrorAt.UTC().Truncate(time.Second)}
+	}
+	out.Ages = map[string]tierAge{}
+	if s.deps.Ages != nil {
+		for _, tier := range s.deps.Ages(src.ID) {
+			out.Ages[tier.Tier] = tierAge{tier.Windows, spreadOf(tier.Checked), spreadOf(tier.Valid), spreadOf(tier.Changed)}
+		}
 	}
 	s.detail(src.ID, &out)
 	return out
