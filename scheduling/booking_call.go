@@ -44,6 +44,8 @@ type Abilities struct {
 	// therefore be sent again.
 	Conditional bool
 	Reschedule  RescheduleWay
+	// NoCancel: what was booked there cannot be cancelled by us.
+	NoCancel bool
 	// LateCancel: a booking that appears after it was settled as not booked is
 	// cancelled. False: it is told.
 	LateCancel bool

@@ -243,6 +243,7 @@ func (c *Client) Can() scheduling.Abilities {
 		Slots:        c.readsSlots(t),
 		Conditional:  c.opts.Dialect == Slots && *c.opts.Quirks.Identifier && t.createsOnce(),
 		Reschedule:   c.rescheduleWay(),
+		NoCancel:     !c.cancels(t),
 		LateCancel:   *b.LateCancel,
 		Patients:     c.patients(),
 		CallTimeout:  b.CallTimeout.Std(),

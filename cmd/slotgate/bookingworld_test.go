@@ -168,18 +168,28 @@ func (h *house) offers(t *testing.T, node int, source string) map[string]string 
 	natives := map[string]string{}
 	for _, s := range h.sims[source].Slots() {
 		natives["Slot/"+scheduling.ResourceID(scheduling.SourceID(source), scheduling.KindSlot, s.ID)] = s.ID
+		// Where the EHR names no slots: by who and when.
+		who := "prac-" + strings.Split(s.Schedule+"--", "-")[1]
+		natives["Practitioner/"+scheduling.ResourceID(scheduling.SourceID(source), scheduling.KindPractitioner, who)+s.Start.UTC().String()] = s.ID
 	}
 	var page struct {
 		Entry []struct {
 			Resource struct {
-				ID   string
-				Slot []struct{ Reference string }
+				ID          string
+				Start       time.Time
+				Slot        []struct{ Reference string }
+				Participant []struct{ Actor struct{ Reference string } }
 			}
 		}
 	}
 	getJSON(t, h.nodes[node].public.url()+"/fhir/r4/Appointment/$find?_count=1000&source="+source, &page)
 	offers := map[string]string{}
 	for _, entry := range page.Entry {
+		for _, p := range entry.Resource.Participant {
+			if i := strings.LastIndex(p.Actor.Reference, "Practitioner/"); i >= 0 && len(entry.Resource.Slot) == 0 {
+				offers[natives[p.Actor.Reference[i:]+entry.Resource.Start.UTC().String()]] = entry.Resource.ID
+			}
+		}
 		for _, s := range entry.Resource.Slot {
 			ref := s.Reference
 			if i := strings.LastIndex(ref, "Slot/"); i > 0 {

@@ -22,6 +22,11 @@ type misbehaviour struct {
 	only   ehrsim.Dialect // where there is such a call
 }
 
+// ofHolds: it strikes where the EHR is asked to hold.
+func (m misbehaviour) ofHolds() bool {
+	return m.faults[0].On == "hold" || m.faults[0].Kind == ehrsim.FaultLoseHolds
+}
+
 // misbehaviours are all the write faults of the simulator, each alone. A count
 // ends them, so that what comes after can be booked.
 func misbehaviours() []misbehaviour {
@@ -77,8 +82,12 @@ func TestConcurrentFaultsOfAnEHRLeaveNobodyDeceived(t *testing.T) {
 	}
 	for k, kind := range kinds() {
 		t.Run(kind.id, func(t *testing.T) {
+			t.Parallel()           // most of the time they wait for what is to settle
 			var all []misbehaviour // of all kinds together, every one
 			for i, m := range misbehaviours() {
+				if m.ofHolds() && kind.sim.Dialect == ehrsim.Epic {
+					continue // it holds nothing
+				}
 				if m.only == "" && (i+k)%share == 0 || m.only == kind.sim.Dialect {
 					all = append(all, m)
 				}
@@ -95,7 +104,7 @@ func TestConcurrentFaultsOfAnEHRLeaveNobodyDeceived(t *testing.T) {
 			for i, c := range clinics {
 				slots[i] = h.slots(t, c.id, wanted)
 			}
-			// Beside each other: most of the time they wait for what is to settle.
+			// Beside each other, too.
 			var running sync.WaitGroup
 			for i, m := range all {
 				running.Go(func() {

@@ -18,6 +18,8 @@ func kinds() []clinic {
 		{id: "argonaut-stu3", sim: ehrsim.Options{Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3}},
 		{id: "argonaut-r4", sim: ehrsim.Options{Dialect: ehrsim.Argonaut, FHIR: ehrsim.R4}},
 		{id: "slots-r4", sim: ehrsim.Options{Dialect: ehrsim.Slots, FHIR: ehrsim.R4}},
+		{id: "ihe", sim: ehrsim.Options{Dialect: ehrsim.IHE, FHIR: ehrsim.R4}},
+		{id: "epic", sim: ehrsim.Options{Dialect: ehrsim.Epic, FHIR: ehrsim.STU3, Patches: true}},
 	}
 }
 

@@ -65,6 +65,12 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 	default:
 		way = scheduling.BookFirst
 	}
+	if _, from, err := d.ehr(old.Source); err == nil && from.NoCancel && way != scheduling.Move {
+		return journey{}, &scheduling.Error{
+			Code: scheduling.NotSupported, Who: scheduling.AtEHR, Source: old.Source, Param: "cancelled-appt-id",
+			Message: "nothing can be cancelled at the source of the appointment to be replaced; the clinic must be asked",
+		}
+	}
 	return journey{old: old, way: way}, nil
 }
 
