@@ -86,6 +86,13 @@ func identifierText(id scheduling.PersonIdentifier) string {
 	return strconv.Itoa(len(id.System)) + ":" + id.System + id.Value
 }
 
+// oneIdentifier is an identifier as persons are told apart by it: a well-known
+// system is the same by its address and by its OID.
+func oneIdentifier(id scheduling.PersonIdentifier) string {
+	id.System = scheduling.OneSystem(id.System)
+	return identifierText(id)
+}
+
 // bestTerms are those of a search that leave the fewest to look at; nil for a
 // search for nothing.
 func bestTerms(s scheduling.PatientSearch) []term {
@@ -112,7 +119,7 @@ func bestTerms(s scheduling.PatientSearch) []term {
 func samesOf(r scheduling.Registration) ([]string, error) {
 	var list []string
 	for _, id := range r.Naming() {
-		list = append(list, "identifier "+identifierText(id))
+		list = append(list, "identifier "+oneIdentifier(id))
 	}
 	dec := json.NewDecoder(bytes.NewReader(r.Resource))
 	dec.UseNumber()
@@ -135,7 +142,7 @@ func samesOf(r scheduling.Registration) ([]string, error) {
 func locksOf(r scheduling.Registration) []string {
 	var list []string
 	for _, id := range r.Naming() {
-		list = append(list, "identifier "+identifierText(id))
+		list = append(list, "identifier "+oneIdentifier(id))
 	}
 	for _, name := range r.Names {
 		list = append(list, "name "+scheduling.Folded(name.Family)+"\n"+r.BirthDate)

@@ -179,12 +179,12 @@ func (r Registration) checkIdentifiers() error {
 		switch {
 		case id.System == "":
 			continue
-		case seen[id.System]:
+		case seen[OneSystem(id.System)]:
 			return Refuse(NotAcceptable, element, "two identifiers have the same system")
 		case strings.HasPrefix(id.System, "urn:slotgate:"):
 			return Refuse(NotAcceptable, element, "identifiers of this system are the gateway's")
 		}
-		seen[id.System] = true
+		seen[OneSystem(id.System)] = true
 	}
 	return nil
 }
