@@ -97,7 +97,30 @@ func CoverageOf(rel scheduling.Release, given *model.Coverage, within CoverageCo
 	if Check(rel, ours) != nil {
 		return none, refuseCoverage("Coverage", "the coverage is not valid in this version of FHIR")
 	}
+	if err := sendable(c); err != nil {
+		return none, err
+	}
 	return c, nil
+}
+
+// sendable refuses what no EHR could be sent later.
+func sendable(c scheduling.Coverage) error {
+	people, err := PatientsOf(c)
+	if err != nil {
+		return err
+	}
+	natives := make(map[string]string, len(people))
+	for _, id := range people {
+		natives[id] = "1"
+	}
+	sent, err := CoverageToSend(c, natives, "")
+	if err != nil {
+		return err
+	}
+	if !writable(sent) {
+		return refuseCoverage("Coverage", "without the references that mean nothing elsewhere, nothing valid is left of the coverage")
+	}
+	return nil
 }
 
 func refuseCoverage(element, message string) *scheduling.Error {
@@ -137,9 +160,10 @@ func CoverageFor(c scheduling.Coverage) (*model.Coverage, error) {
 }
 
 // CoverageToSend is the coverage as an EHR is sent it: its people by their ids
-// there (natives, by ours), with our identifier beside its own, and without its
-// narrative and references to anything else, which mean nothing there. It is
-// written in any release.
+// there (natives, by ours) and by nothing else, so that nobody is meant whom
+// nobody asked for; with our identifier beside its own, and without its narrative
+// and references to anything else, which mean nothing there. Whom it covers is
+// its patient, whatever it says. It is written in any release.
 //
 // Errors: not-acceptable where it names somebody whom natives lack.
 func CoverageToSend(c scheduling.Coverage, natives map[string]string, identifier string) (*model.Coverage, error) {
@@ -147,13 +171,14 @@ func CoverageToSend(c scheduling.Coverage, natives map[string]string, identifier
 	if err != nil {
 		return nil, err
 	}
-	strange, named := natives[c.Patient] == "", false
+	strange := natives[c.Patient] == ""
+	onlyReferences(all)
 	kept, _ := referring(func(reference string) (string, bool) {
 		kind, id := RefParts(reference)
 		if kind != kindPatient {
 			return "", false
 		}
-		strange, named = strange || natives[id] == "", true
+		strange = strange || natives[id] == ""
 		return "Patient/" + natives[id], natives[id] != ""
 	}).value(withoutNarrative(all))
 	if strange {
@@ -167,13 +192,52 @@ func CoverageToSend(c scheduling.Coverage, natives map[string]string, identifier
 	if err != nil {
 		return nil, err
 	}
-	imply(out, "Patient/"+natives[c.Patient])
-	// What names nobody would be nobody's there.
-	out.Implied.Beneficiary = out.Implied.Beneficiary && named
+	if out.Implied.Beneficiary, err = saysWhom(c); err != nil {
+		return nil, err
+	}
+	ours := model.Reference{Reference: "Patient/" + natives[c.Patient]}
+	if was := out.Beneficiary; was != nil && was.Type == string(kindPatient) {
+		ours.Type = was.Type
+	}
+	out.Beneficiary = &ours
+	imply(out, ours.Reference)
 	if identifier != "" {
 		out.Identifier = append(out.Identifier, model.Identifier{System: scheduling.CoverageIdentifierSystem, Value: identifier})
 	}
 	return out, nil
+}
+
+// saysWhom: the coverage has no beneficiary, and needs none where the release
+// does not require it: what else it says leads to its patient. What names nobody,
+// or the subscriber alone, would be nobody's there, or the subscriber's.
+func saysWhom(c scheduling.Coverage) (bool, error) {
+	ours, err := coverageOf(c)
+	if err != nil || ours.Beneficiary != nil {
+		return false, err
+	}
+	patient, err := covered(ours, "")
+	return err == nil && patient == c.Patient, nil
+}
+
+// onlyReferences drops what stands beside a reference to a person: a logical
+// identifier or a name may be another's than the one whom it leads to.
+func onlyReferences(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		at, _ := v["reference"].(string)
+		if kind, _ := RefParts(at); kind == kindPatient {
+			for _, name := range []string{"identifier", "display", "_display"} {
+				delete(v, name)
+			}
+		}
+		for _, inner := range v {
+			onlyReferences(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			onlyReferences(inner)
+		}
+	}
 }
 
 // withoutNarrative drops the texts that were made of the elements for people to

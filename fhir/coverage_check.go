@@ -20,7 +20,7 @@ const (
 // checkCoverage tells what keeps a coverage from being kept: the Argonaut
 // profile's rules, as far as they do not need the plan, and ours.
 func checkCoverage(c *model.Coverage) error {
-	for _, check := range []func(*model.Coverage) error{checkCoverageSize, checkCoverageRules, checkCoverageCodes, checkPayor, checkRelated, checkCoverageDates} {
+	for _, check := range []func(*model.Coverage) error{checkCoverageSize, checkCoverageRules, checkCoverageCodes, checkWhom, checkPayor, checkRelated, checkCoverageDates} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -92,6 +92,49 @@ func checkCoverageCodes(c *model.Coverage) error {
 		return refuseCoverage("Coverage.order", "Coverage.order is not a positive number")
 	}
 	return nil
+}
+
+// checkWhom refuses whatever an EHR could take for another patient than the one
+// who is registered here: an identifier is a record there that nobody here has
+// looked at. People are named by reference alone.
+func checkWhom(c *model.Coverage) error {
+	const other = "must be a reference to a patient who is registered here, without an identifier beside it"
+	for _, res := range c.Contained {
+		if res.ResourceType() == string(kindPatient) {
+			return refuseCoverage("Coverage.contained", "a patient whom the coverage names must be registered; refer to the Patient")
+		}
+	}
+	if c.Beneficiary != nil && patientIn(c.Beneficiary) == "" {
+		return refuseCoverage("Coverage.beneficiary", "Coverage.beneficiary "+other)
+	}
+	if c.Subscriber != nil && c.Subscriber.Identifier != nil {
+		return refuseCoverage("Coverage.subscriber", "Coverage.subscriber "+other+", or a RelatedPerson who is contained")
+	}
+	refs := map[string]*model.Reference{"Coverage.beneficiary": c.Beneficiary, "Coverage.policyHolder": c.PolicyHolder}
+	for i := range c.Payor {
+		if refersToSomebody(c, &c.Payor[i]) && c.Payor[i].Identifier != nil {
+			return refuseCoverage("Coverage.payor", "Coverage.payor "+other)
+		}
+	}
+	for _, res := range c.Contained {
+		if person, ok := res.(*model.RelatedPerson); ok {
+			refs["RelatedPerson.patient"] = person.Patient
+			if person.Patient != nil && person.Patient.Identifier != nil {
+				return refuseCoverage("RelatedPerson.patient", "RelatedPerson.patient "+other)
+			}
+		}
+	}
+	for element, ref := range refs {
+		if refersToSomebody(c, ref) && ref.Identifier != nil {
+			return refuseCoverage(element, element+" "+other)
+		}
+	}
+	return nil
+}
+
+// refersToSomebody: the reference leads to a person, not to an organization.
+func refersToSomebody(c *model.Coverage, ref *model.Reference) bool {
+	return patientIn(ref) != "" || relatedIn(c, ref) != nil
 }
 
 // checkPayor wants to be told who pays in a way that others understand: the
@@ -214,7 +257,7 @@ func covered(c *model.Coverage, otherwise string) (string, error) {
 		return dependent, nil
 	case subscriber != "" && !ofAnother(c.Relationship):
 		return subscriber, nil
-	case otherwise != "":
+	case otherwise != "" && otherwise != subscriber:
 		return otherwise, nil
 	case subscriber != "":
 		return "", lacksCoverage(element, "the patient is not the subscriber: the coverage lacks "+element)
@@ -223,16 +266,32 @@ func covered(c *model.Coverage, otherwise string) (string, error) {
 	}
 }
 
-// ofAnother tells whether the patient is somebody else than the subscriber.
+// ofAnother tells whether the patient is somebody else than the subscriber, or
+// may be: whatever is said of a relationship and is not "self", in whichever code
+// system, leaves it open who is covered.
 func ofAnother(relationship *model.CodeableConcept) bool {
 	if relationship == nil {
 		return false
 	}
+	self, other := false, false
 	for _, coding := range relationship.Coding {
-		switch coding.System {
-		case "http://terminology.hl7.org/CodeSystem/subscriber-relationship", "http://hl7.org/fhir/policyholder-relationship":
-			return slices.Contains([]string{"child", "parent", "spouse", "common"}, coding.Code)
+		switch code := strings.ToLower(coding.Code); {
+		case code == "self", code == "oneself":
+			self = true
+		case code != "" || coding.Display != "":
+			other = true
+		}
+		if slices.Contains(relationshipSystems, coding.System) && coding.Code != "" {
+			return coding.Code != "self"
 		}
 	}
-	return false
+	if self || other {
+		return !self
+	}
+	return relationship.Text != "" && !strings.EqualFold(relationship.Text, "self")
+}
+
+// relationshipSystems are FHIR's own, of R4 and of STU3: what they say counts.
+var relationshipSystems = []string{
+	"http://terminology.hl7.org/CodeSystem/subscriber-relationship", "http://hl7.org/fhir/policyholder-relationship",
 }

@@ -45,6 +45,24 @@ func inR4(text string) string {
 	).Replace(text)
 }
 
+// unnamed drops the names beside references to Patients: an EHR is told of people
+// by its own ids and by nothing else.
+func unnamed(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		if at, _ := v["reference"].(string); strings.HasPrefix(at, "Patient/") {
+			delete(v, "display")
+		}
+		for _, inner := range v {
+			unnamed(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			unnamed(inner)
+		}
+	}
+}
+
 // TestTheGuidesCoveragesGoThroughUnchanged follows the two examples, whose
 // subscriber is the patient, and a contained parent, to sources of both releases
 // and in both formats, and compares every element.
@@ -63,6 +81,7 @@ func TestTheGuidesCoveragesGoThroughUnchanged(t *testing.T) {
 			want := generic(t, []byte(strings.NewReplacer("argo-sch-patient-1", "native-1", "argo-sch-patient-2", "native-2").Replace(said)))
 			delete(want, "id")
 			delete(want, "text")
+			unnamed(want)
 			want["identifier"] = append(want["identifier"].([]any), map[string]any{"system": scheduling.CoverageIdentifierSystem, "value": "ours-1"})
 			if rel == scheduling.R4 {
 				grouping := want["grouping"].(map[string]any)

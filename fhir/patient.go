@@ -61,7 +61,16 @@ func RegistrationOf(rel scheduling.Release, patient *model.Patient) (scheduling.
 	}
 	r := registrationOf(&kept)
 	r.Release, r.Resource = rel, data
+	if sent, err := PatientToRegister(r, ""); err != nil || !writable(sent) {
+		return none, refusePatient("Patient", "without the references that mean nothing elsewhere, nothing valid is left of what the patient contains")
+	}
 	return r, nil
+}
+
+// writable tells whether EHRs of both releases can be sent it: who cannot be is
+// told at the door, not when something is booked.
+func writable(res model.Resource) bool {
+	return Check(scheduling.STU3, res) == nil && Check(scheduling.R4, res) == nil
 }
 
 func refusePatient(element, message string) *scheduling.Error {
