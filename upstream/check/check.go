@@ -145,12 +145,17 @@ func (r *run) directory() bool {
 	what := fmt.Sprintf("%d practitioners, %d roles, %d locations, %d organizations, %d services, %d schedules",
 		len(dir.Practitioners), len(dir.Roles), len(dir.Locations), len(dir.Organizations), len(dir.Services), len(dir.Schedules))
 	verdict := Works
-	if len(dir.Schedules) == 0 || tally.Total() > 0 {
+	if len(dir.Schedules) == 0 && !r.ofFind() || tally.Total() > 0 {
 		verdict = WithQuirk
 		what += inWords("; cannot be used: ", tally)
 	}
 	r.add("directory", false, verdict, "%s", what)
 	return true
+}
+
+// ofFind: the source knows no schedules, nor needs any.
+func (r *run) ofFind() bool {
+	return r.source.Dialect == upstream.IHE || r.source.Dialect == upstream.Epic
 }
 
 // searchDays is how far ahead a day with slots is looked for.

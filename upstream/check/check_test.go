@@ -83,6 +83,16 @@ func TestEachCapabilityIsARow(t *testing.T) {
 			func(o *upstream.Options) { o.Dialect = upstream.Slots },
 			upToDirectory + "slots works" + strings.TrimSuffix(people, " with quirk"), "2026-02-03: ", true,
 		},
+		"ihe": {
+			func(o *ehrsim.Options) { o.Dialect = ehrsim.IHE },
+			func(o *upstream.Options) { o.Dialect = upstream.IHE },
+			upToDirectory + "find works" + strings.TrimSuffix(people, " with quirk"), "0 schedules", true,
+		},
+		"epic": {
+			func(o *ehrsim.Options) { o.Dialect = ehrsim.Epic },
+			func(o *upstream.Options) { o.Dialect = upstream.Epic },
+			upToDirectory + "find works" + people, "none is sent", true,
+		},
 		"stu3": {
 			func(o *ehrsim.Options) { o.FHIR = ehrsim.STU3 },
 			func(o *upstream.Options) { o.FHIR = scheduling.STU3 },

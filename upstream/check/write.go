@@ -23,7 +23,7 @@ const (
 
 // Write holds one free slot, as far off as there is one, looks what the source
 // makes of it, and releases it. It books nothing and names no patient. The rows
-// are hold, exclusive, lag and release.
+// are hold, exclusive, lag and release, and cancel where that cannot be done.
 func Write(ctx context.Context, client *upstream.Client) []Row {
 	w := &writing{run: run{ctx: ctx, client: client, source: client.Source()}}
 	if client.Options().Readonly {
@@ -37,6 +37,9 @@ func Write(ctx context.Context, client *upstream.Client) []Row {
 		w.exclusive()
 		w.lag()
 		w.release()
+	}
+	if w.client.Can().NoCancel {
+		w.add("cancel", false, WithQuirk, "nothing can be cancelled there: PATCH of an appointment is 501; quirks.cancel says otherwise")
 	}
 	return w.rows
 }
@@ -102,6 +105,9 @@ func (w *writing) choose(got scheduling.Fetched) bool {
 func (w *writing) hold() bool {
 	answer, err := w.client.Hold(w.ctx, scheduling.HoldCall{Offer: w.offer, Identifier: "check-" + rand.Text(), Length: checkHold})
 	switch code := scheduling.CodeOf(err); {
+	case code == scheduling.NotSupported && w.source.Dialect == upstream.Epic:
+		w.add("hold", false, WithQuirk, "the dialect knows no holds: slots are hidden from our own callers only")
+		return false
 	case code == scheduling.NotSupported:
 		w.add("hold", false, WithQuirk, "the source holds nothing: slots are hidden from our own callers only; quirks.hold: none spares asking")
 		return false

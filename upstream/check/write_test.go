@@ -60,6 +60,10 @@ func TestWriteTellsHowASourceHoldsAndLeavesNothingBehind(t *testing.T) {
 		},
 		"argonaut without $hold": {ehrsim.Options{Dialect: ehrsim.Argonaut, NoHold: true}, nil, "hold works with quirk"},
 		"slots":                  {ehrsim.Options{Dialect: ehrsim.Slots}, nil, "hold works, exclusive works, lag works, release works"},
+		"ihe":                    {ehrsim.Options{Dialect: ehrsim.IHE}, nil, "hold works with quirk, exclusive works, lag works, release works"},
+		"ihe without $hold":      {ehrsim.Options{Dialect: ehrsim.IHE, NoHold: true}, nil, "hold works with quirk"},
+		"epic":                   {ehrsim.Options{Dialect: ehrsim.Epic}, nil, "hold works with quirk, cancel works with quirk"},
+		"epic with PATCH":        {ehrsim.Options{Dialect: ehrsim.Epic, Patches: true}, nil, "hold works with quirk"},
 		"a readonly source": {
 			ehrsim.Options{Dialect: ehrsim.Slots},
 			func(o *upstream.Options) { o.Readonly = true },
