@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -110,43 +109,6 @@ func (p *Patients) index(principal string, r scheduling.Registration) (index, er
 	return at, nil
 }
 
-// Add keeps a person, under the id given, unless the principal has registered
-// the same one before: a shared identifier, or the same resource. added is false
-// then, and the person known before is given.
-//
-// Errors: not-acceptable where the identifiers belong to two persons; shedding.
-func (p *Patients) Add(ctx context.Context, principal string, r scheduling.Registration) (known scheduling.Registration, added bool, err error) {
-	at, err := p.index(principal, r)
-	if err != nil {
-		return known, false, p.store.fault(err)
-	}
-	sealed, err := p.seal(ctx, r, at.keys[0])
-	if err != nil {
-		return known, false, p.store.fault(err)
-	}
-	stale := ""
-	for range maxStale {
-		ids, err := p.safely(ctx, p.scripts.add, at.keys, r.ID, sealed, p.options.Keep.Milliseconds(), at.sames, at.newest, stale).StringSlice()
-		if err != nil {
-			return known, false, p.store.fault(fewReplicas(err))
-		}
-		slices.Sort(ids)
-		switch ids = slices.Compact(ids); len(ids) {
-		case 0:
-			return r, true, nil
-		case 1:
-		default:
-			return known, false, scheduling.Refuse(scheduling.NotAcceptable, "Patient.identifier", "the identifiers belong to two patients")
-		}
-		known, err = p.Person(ctx, principal, ids[0])
-		if scheduling.CodeOf(err) != scheduling.UnknownID {
-			return known, false, err
-		}
-		stale = ids[0]
-	}
-	return known, false, p.store.fault(ErrBusy)
-}
-
 // safely runs a script whose answer is a promise: what the caller is told is
 // there must be so after a failover, too. It is waited for as
 // redis.wait_replicas says.
@@ -196,47 +158,66 @@ func (p *Patients) Person(ctx context.Context, principal, id string) (scheduling
 // Keep is Person, and keeps them at least so long from now: as long as
 // something names them.
 func (p *Patients) Keep(ctx context.Context, principal, id string, ttl time.Duration) (scheduling.Registration, error) {
+	for range maxStale {
+		at, err := p.read(ctx, principal, id)
+		// Not at every look: an hour of a day makes no difference.
+		if err != nil || at.left >= ttl-ttl/24 {
+			return at.Registration, err
+		}
+		done, err := p.touch(ctx, principal, at, ttl)
+		if err != nil || done {
+			return at.Registration, err
+		}
+	}
+	return scheduling.Registration{}, p.store.fault(ErrBusy)
+}
+
+// keptPerson is a person as they were read.
+type keptPerson struct {
+	scheduling.Registration
+	sealed string
+	left   time.Duration
+}
+
+// read gives one person of the principal with their envelope.
+func (p *Patients) read(ctx context.Context, principal, id string) (keptPerson, error) {
 	key := p.store.keys.principal(principal).person(id)
 	pipe := p.store.client.Pipeline()
 	got, left := pipe.Get(ctx, key), pipe.PTTL(ctx, key)
-	_, err := pipe.Exec(ctx)
-	switch {
+	switch _, err := pipe.Exec(ctx); {
 	case errors.Is(err, redis.Nil):
-		return scheduling.Registration{}, unknownPatient()
+		return keptPerson{}, unknownPatient()
 	case err != nil:
-		return scheduling.Registration{}, p.store.fault(err)
+		return keptPerson{}, p.store.fault(err)
 	}
 	r, err := p.unseal(got.Val(), key)
-	if err != nil {
-		return r, p.store.fault(err)
-	}
-	// Not at every look: an hour of a day makes no difference.
-	if left.Val() >= ttl-ttl/24 {
-		return r, nil
-	}
-	return r, p.touch(ctx, principal, r, got.Val(), ttl)
+	return keptPerson{r, got.Val(), left.Val()}, p.store.fault(err)
 }
 
-func (p *Patients) touch(ctx context.Context, principal string, r scheduling.Registration, sealed string, ttl time.Duration) error {
-	at, err := p.index(principal, r)
+// touch keeps a person for longer; done is false where the record is another one
+// by now.
+func (p *Patients) touch(ctx context.Context, principal string, was keptPerson, ttl time.Duration) (done bool, err error) {
+	at, err := p.index(principal, was.Registration)
 	if err != nil {
-		return p.store.fault(err)
+		return false, p.store.fault(err)
 	}
-	anew, err := p.seal(ctx, r, at.keys[0])
+	anew, err := p.seal(ctx, was.Registration, at.keys[0])
 	if err != nil {
-		return p.store.fault(err)
+		return false, p.store.fault(err)
 	}
 	if err = p.sealing.keep(ctx, time.Now().Add(ttl)); err != nil {
-		return p.store.fault(err)
+		return false, p.store.fault(err)
 	}
-	n, err := p.store.run(ctx, p.scripts.touch, at.keys, r.ID, sealed, anew, ttl.Milliseconds(), at.sames).Int()
+	n, err := p.store.run(ctx, p.scripts.touch, at.keys, was.ID, was.sealed, anew, ttl.Milliseconds(), at.sames).Int()
 	switch {
-	case err == nil && n == 0:
-		return unknownPatient()
 	case err != nil:
-		return p.store.fault(err)
+		return false, p.store.fault(err)
+	case n == 0:
+		return false, unknownPatient()
+	case n == 2:
+		return false, nil
 	}
-	return p.keepCoverages(ctx, principal, r.ID, ttl)
+	return true, p.keepCoverages(ctx, principal, was.ID, ttl)
 }
 
 // Forget forgets a person at once. What is known of them at sources stays: see
@@ -244,27 +225,40 @@ func (p *Patients) touch(ctx context.Context, principal string, r scheduling.Reg
 //
 // Errors: unknown-id; shedding.
 func (p *Patients) Forget(ctx context.Context, principal, id string) error {
+	for range maxStale {
+		n, err := p.forget(ctx, principal, id)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return unknownPatient()
+		case n == 1:
+			return nil
+		}
+	}
+	return p.store.fault(ErrBusy)
+}
+
+// forget does what the script tells.
+func (p *Patients) forget(ctx context.Context, principal, id string) (int, error) {
 	key := p.store.keys.principal(principal).person(id)
 	sealed, err := p.store.client.Get(ctx, key).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return unknownPatient()
+		return 0, nil
 	case err != nil:
-		return p.store.fault(err)
+		return 0, p.store.fault(err)
 	}
 	at := index{keys: []string{key}}
 	// One that cannot be unsealed goes all the same; what leads to it ends by
 	// itself, and names nobody.
 	if r, err := p.unseal(sealed, key); err == nil {
 		if at, err = p.everywhere(principal, r); err != nil {
-			return p.store.fault(err)
+			return 0, p.store.fault(err)
 		}
 	}
-	n, err := p.store.run(ctx, p.scripts.forget, at.keys, id, at.sames).Int()
-	if err == nil && n == 0 {
-		return unknownPatient()
-	}
-	return p.store.fault(err)
+	n, err := p.store.run(ctx, p.scripts.forget, at.keys, id, at.sames, sealed).Int()
+	return n, p.store.fault(err)
 }
 
 // everywhere is the index with the terms by every key of the vault.

@@ -3,16 +3,17 @@ package cache
 import "github.com/redis/go-redis/v9"
 
 // patientScripts are the scripts of the patients.
-type patientScripts struct{ add, touch, forget, link, lock, unlock script }
+type patientScripts struct{ add, replace, touch, forget, link, lock, unlock script }
 
 func newPatientScripts() patientScripts {
 	return patientScripts{
-		add:    script{"person_add", redis.NewScript(addPersonSource)},
-		touch:  script{"person_touch", redis.NewScript(touchPersonSource)},
-		forget: script{"person_forget", redis.NewScript(forgetPersonSource)},
-		link:   script{"link_save", redis.NewScript(saveLinkSource)},
-		lock:   script{"register_lock", redis.NewScript(lockPersonSource)},
-		unlock: script{"register_unlock", redis.NewScript(unlockPersonSource)},
+		add:     script{"person_add", redis.NewScript(addPersonSource)},
+		replace: script{"person_replace", redis.NewScript(replacePersonSource)},
+		touch:   script{"person_touch", redis.NewScript(touchPersonSource)},
+		forget:  script{"person_forget", redis.NewScript(forgetPersonSource)},
+		link:    script{"link_save", redis.NewScript(saveLinkSource)},
+		lock:    script{"register_lock", redis.NewScript(lockPersonSource)},
+		unlock:  script{"register_unlock", redis.NewScript(unlockPersonSource)},
 	}
 }
 
@@ -63,21 +64,65 @@ end
 return others
 `
 
+// replacePersonSource puts a newer record in the place of a person's, with all
+// that leads there, and leaves the time that the person has.
+//
+//	KEYS     1 person, then n same of the newer, then its m terms, then o same of the
+//	         older, then the older's terms
+//	ARGV     1 id, 2 the record as it was read, 3 the newer (sealed), 4 lifetime in
+//	         milliseconds, at least, 5 n, 6 how many of the n are by the newest key,
+//	         7 m, 8 o, 9 an id that is known to be gone ('' for none)
+//	returns  1 replaced; 0 it is another record by now, or there is none, or another is
+//	         the same as the newer
+const replacePersonSource = found + `
+local n, m, o = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8])
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then
+  return 0
+end
+for i = 2, n + 1 do
+  local id = redis.call('GET', KEYS[i])
+  if id and id ~= ARGV[9] and id ~= ARGV[1] then
+    return 0
+  end
+end
+local ttl = math.max(tonumber(ARGV[4]), redis.call('PTTL', KEYS[1]))
+local last = n + m + 1
+for i = last + 1, last + o do
+  if redis.call('GET', KEYS[i]) == ARGV[1] then
+    redis.call('DEL', KEYS[i])
+  end
+end
+for i = last + o + 1, #KEYS do
+  redis.call('ZREM', KEYS[i], ARGV[1])
+end
+local px = string.format('%.0f', ttl)
+redis.call('SET', KEYS[1], ARGV[3], 'PX', px)
+for i = 2, tonumber(ARGV[6]) + 1 do
+  redis.call('SET', KEYS[i], ARGV[1], 'PX', px)
+end
+for i = n + 2, last do
+  list(KEYS[i], ARGV[1], ttl)
+end
+return 1
+`
+
 // touchPersonSource keeps a person for longer.
 //
 //	KEYS     1 person, then n same, then the terms
-//	ARGV     1 id, 2 the record as it was read, 3 the record sealed anew ('' to keep it),
-//	         4 lifetime in milliseconds, 5 n
-//	returns  1 kept; 0 there is none
+//	ARGV     1 id, 2 the record as it was read, 3 the record sealed anew, 4 lifetime in
+//	         milliseconds, 5 n
+//	returns  1 kept; 0 there is none; 2 it is another record by now: what leads there
+//	         may be other, too
 const touchPersonSource = found + `
 local known = redis.call('GET', KEYS[1])
 if not known then
   return 0
 end
-local n, ttl = tonumber(ARGV[5]), tonumber(ARGV[4])
-if ARGV[3] ~= '' and known == ARGV[2] then
-  redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
+if known ~= ARGV[2] then
+  return 2
 end
+local n, ttl = tonumber(ARGV[5]), tonumber(ARGV[4])
+redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
 longer(KEYS[1], ttl)
 for i = 2, n + 1 do
   local id = redis.call('GET', KEYS[i])
@@ -96,9 +141,13 @@ return 1
 // forgetPersonSource forgets a person and all that leads there.
 //
 //	KEYS     1 person, then n same, then the terms
-//	ARGV     1 id, 2 n
-//	returns  1 forgotten; 0 there was none
+//	ARGV     1 id, 2 n, 3 the record as it was read
+//	returns  1 forgotten; 0 there was none; 2 it is another record by now
 const forgetPersonSource = `
+local known = redis.call('GET', KEYS[1])
+if known and known ~= ARGV[3] then
+  return 2
+end
 local n = tonumber(ARGV[2])
 for i = 2, n + 1 do
   if redis.call('GET', KEYS[i]) == ARGV[1] then

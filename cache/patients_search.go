@@ -62,7 +62,8 @@ func (p *Patients) listed(ctx context.Context, principal string, terms []term) (
 	return slices.Compact(ids), nil
 }
 
-// persons reads those who are still there.
+// persons reads those who are still there. A record that is damaged is left out,
+// and counted: it must not hide the others.
 func (p *Patients) persons(ctx context.Context, principal string, ids []string) ([]scheduling.Registration, error) {
 	k := p.store.keys.principal(principal)
 	pipe := p.store.client.Pipeline()
@@ -80,7 +81,9 @@ func (p *Patients) persons(ctx context.Context, principal string, ids []string) 
 		}
 		r, err := p.unseal(one.Val(), k.person(ids[i]))
 		if err != nil {
-			return nil, p.store.fault(err)
+			p.store.metrics.damaged.WithLabelValues("", "person").Inc()
+			p.store.log.ErrorContext(ctx, "the record of a person cannot be read; it is left out of a search")
+			continue
 		}
 		all = append(all, r)
 	}
