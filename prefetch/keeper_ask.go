@@ -43,12 +43,19 @@ func (k *keeper) ask(ctx context.Context, known scheduling.Subscribed, channel s
 	return k.askAnew(ctx, intent, channel)
 }
 
+// blindAfter is how often in vain a source is searched before it is asked all the
+// same: some fail at every search for Subscriptions.
+const blindAfter = 3
+
 // find looks for what we asked for and forgot, or never heard the answer of.
 func (k *keeper) find(ctx context.Context, channel scheduling.Channel) (found []scheduling.Subscription, err error) {
 	err = k.call(ctx, func(ctx context.Context) (err error) {
 		found, err = k.subscriber.FindSubscriptions(ctx, channel)
 		return err
 	})
+	if err != nil && ctx.Err() == nil && (k.try.failures >= blindAfter || scheduling.CodeOf(err) == scheduling.SourceNonsense) {
+		return nil, nil
+	}
 	return found, err
 }
 

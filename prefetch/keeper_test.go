@@ -25,7 +25,6 @@ type teller struct {
 	wrong map[string]error
 	after map[string]error // the call is done, and its answer lost
 	offer bool
-	blind bool // it cannot be searched
 }
 
 type told struct {
@@ -94,7 +93,7 @@ func (e *teller) ReadSubscription(_ context.Context, id string) (out scheduling.
 func (e *teller) FindSubscriptions(_ context.Context, ch scheduling.Channel) (out []scheduling.Subscription, err error) {
 	err = e.do("find", func() error {
 		for _, sub := range e.subs {
-			if sub.channel.Endpoint == ch.Endpoint && !e.blind {
+			if sub.channel.Endpoint == ch.Endpoint {
 				out = append(out, sub.Subscription)
 			}
 		}
@@ -338,6 +337,19 @@ func TestACreateInDoubtIsLookedFor(t *testing.T) {
 		w.beats(10)
 		w.want(scheduling.SubscriptionLive, "sub-1")
 	})
+}
+
+func TestASourceThatFailsAtSearchesIsAskedAllTheSame(t *testing.T) {
+	t.Parallel()
+	for _, code := range []scheduling.Code{scheduling.SourceNonsense, scheduling.SourceDown} {
+		broken := func(_ *Options, e *teller) { e.wrong["find"] = scheduling.Blame(code, "a", nil, "no search") }
+		subscribing(t, broken, func(_ *testing.T, w *tellWorld) {
+			after(30 * time.Minute)
+			if ids := w.e.ids(); len(ids) != 1 {
+				t.Errorf("%s: %v", code, ids)
+			}
+		})
+	}
 }
 
 func TestARefusalIsToldAndTriedAgainSeldom(t *testing.T) {

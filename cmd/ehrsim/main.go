@@ -40,6 +40,8 @@ type flags struct {
 	StrictSlots    bool          `help:"Appointments need a free slot, which then follows them (slots); else bookings are taken blindly."`
 	NoTransactions bool          `help:"No transactions (slots)."`
 	Refusal        string        `help:"Shape in which a taken slot is refused: cancelled, conflict, outcome-fatal, no-slot, ..."`
+	Notify         bool          `help:"Take Subscriptions, and tell of changes."`
+	Heartbeat      time.Duration `default:"5m" help:"Between two empty notifications (notify)."`
 	TimeScale      float64       `default:"1" help:"The simulated clock runs this many times faster."`
 	Faults         string        `type:"existingfile" help:"JSON file of faults to begin with."`
 }
@@ -130,7 +132,7 @@ func (f flags) check() error {
 	}
 	for name, wrong := range map[string]bool{
 		"practitioners": f.Practitioners < 1, "days": f.Days < 1, "page-size": f.PageSize < 1,
-		"time-scale": !(f.TimeScale > 0), "hold-for": f.HoldFor <= 0,
+		"time-scale": !(f.TimeScale > 0), "hold-for": f.HoldFor <= 0, "heartbeat": f.Heartbeat <= 0,
 	} {
 		if wrong {
 			return fmt.Errorf("--%s must be more than 0; leave it away for the default", name)
@@ -144,6 +146,7 @@ func (f flags) options(now time.Time) (ehrsim.Options, error) {
 		Name: f.Name, Dialect: ehrsim.Dialect(f.Dialect), FHIR: ehrsim.FHIR(f.FHIR), Zone: f.Zone, Seed: f.Seed,
 		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
 		HoldFor: f.HoldFor, StrictSlots: f.StrictSlots, NoTransactions: f.NoTransactions, Refusal: f.Refusal,
+		Notify: ehrsim.Notify{Offered: f.Notify, Heartbeat: f.Heartbeat},
 	}
 	if f.Login != "none" {
 		o.Login = ehrsim.Login{

@@ -403,3 +403,21 @@ func TestASilentSourceIsSeenAndAskedAgain(t *testing.T) {
 		t.Errorf("the secret %q stands in the log", secret)
 	}
 }
+
+func TestAWorkerAloneMustKnowWhereNotificationsGo(t *testing.T) {
+	text := housing("redis://127.0.0.1:1/0") + "sources:\n" + told("http://127.0.0.1:1/fhir", "") + "dialect: slots}\n"
+	path := write(t, t.TempDir(), "slotgate.yaml", text)
+	var err error
+	for kind, r := range map[string]role{"prefetch": {prefetch: true}, "gateway": {gateway: true}, "serve": {gateway: true, prefetch: true}} {
+		_, err = loadFileFor(path, r)
+		if refused := err != nil; refused != (kind == "prefetch") {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "slotgate.yaml:7: ") || !strings.Contains(err.Error(), "public_url")) {
+			t.Error(err)
+		}
+	}
+	if _, err = loadFileFor(write(t, t.TempDir(), "slotgate.yaml", "public_url: https://slots.example.org\n"+text), role{prefetch: true}); err != nil {
+		t.Error(err)
+	}
+}

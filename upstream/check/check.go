@@ -32,7 +32,7 @@ const (
 
 // Row is one capability of a source.
 type Row struct {
-	Name    string // config, reachable, login, metadata, directory, prefetch, find or slots, register, coverage
+	Name    string // config, reachable, login, metadata, directory, prefetch, find or slots, register, coverage, subscribe
 	Verdict Verdict
 	Why     string // for the operator; no text of the source
 	// Needed: without it the source cannot be used.
@@ -49,7 +49,7 @@ func Usable(rows []Row) bool {
 func Run(ctx context.Context, client *upstream.Client) []Row {
 	r := &run{ctx: ctx, client: client, source: client.Source()}
 	r.config()
-	for _, try := range []func() bool{r.reachable, r.login, r.metadata, r.directory, r.slots, r.register, r.coverage} {
+	for _, try := range []func() bool{r.reachable, r.login, r.metadata, r.directory, r.slots, r.register, r.coverage, r.subscribe} {
 		if !try() {
 			break
 		}
