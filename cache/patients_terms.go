@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -145,7 +146,7 @@ func locksOf(r scheduling.Registration) []string {
 		list = append(list, "identifier "+oneIdentifier(id))
 	}
 	for _, name := range r.Names {
-		list = append(list, "name "+scheduling.Folded(name.Family)+"\n"+r.BirthDate)
+		list = append(list, "name "+scheduling.NameKey(cmp.Or(name.Family, name.Text))+"\n"+r.BirthDate)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

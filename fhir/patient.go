@@ -106,13 +106,6 @@ func personIdentifiers(ids []model.Identifier) []scheduling.PersonIdentifier {
 	return out
 }
 
-// NativePatient is what an EHR shows of a Patient.
-func NativePatient(p *model.Patient) scheduling.NativePatient {
-	return scheduling.NativePatient{
-		ID: p.ID, Identifiers: personIdentifiers(p.Identifier), Names: personNames(p.Name), BirthDate: p.BirthDate, Gender: p.Gender,
-	}
-}
-
 // PatientFor is the person as callers see them: everything as it came, under our
 // id. It is written in any release.
 func PatientFor(r scheduling.Registration) (*model.Patient, error) {

@@ -115,35 +115,6 @@ func Folded(name string) string {
 	return strings.Join(strings.Fields(strings.ToLower(name)), " ")
 }
 
-// SharesIdentifier tells whether both carry one same identifier.
-func (r Registration) SharesIdentifier(with []PersonIdentifier) bool {
-	return slices.ContainsFunc(r.Naming(), func(id PersonIdentifier) bool { return slices.Contains(with, id) })
-}
-
-// Contradicts tells whether what an EHR shows of a Patient cannot be said of
-// this person: another birth date, another gender, no family name in common, or
-// no identifier in common and two different ones of one system. What one of them
-// does not tell contradicts nothing.
-func (r Registration) Contradicts(p NativePatient) bool {
-	switch {
-	case !sameDate(r.BirthDate, p.BirthDate):
-		return true
-	case told(r.Gender) && told(p.Gender) && r.Gender != p.Gender:
-		return true
-	case !r.SharesIdentifier(p.Identifiers) && r.otherIdentifier(p.Identifiers):
-		return true
-	}
-	mine, theirs := families(r.Names), families(p.Names)
-	return len(mine) > 0 && len(theirs) > 0 &&
-		!slices.ContainsFunc(mine, func(name string) bool { return slices.Contains(theirs, name) })
-}
-
-func (r Registration) otherIdentifier(theirs []PersonIdentifier) bool {
-	return slices.ContainsFunc(r.Naming(), func(id PersonIdentifier) bool {
-		return slices.ContainsFunc(theirs, func(other PersonIdentifier) bool { return other.System == id.System && other.Value != id.Value })
-	})
-}
-
 // sameDate compares as far as both are told.
 func sameDate(a, b string) bool {
 	n := min(len(a), len(b))
@@ -151,16 +122,6 @@ func sameDate(a, b string) bool {
 }
 
 func told(gender string) bool { return gender != "" && gender != "unknown" }
-
-func families(names []PersonName) []string {
-	var list []string
-	for _, n := range names {
-		if n.Family != "" {
-			list = append(list, Folded(n.Family))
-		}
-	}
-	return list
-}
 
 // PatientSearch asks for persons among a principal's own; all that is set must
 // hold.

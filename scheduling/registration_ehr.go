@@ -88,14 +88,17 @@ type PatientQuery struct {
 }
 
 // MayBe tells whether the Patient is one of those asked for: a server that does
-// not know a parameter answers with everybody.
+// not know a parameter answers with everybody. How a server compares names is its
+// own affair (accents, apostrophes, a name as text alone), so whom it finds by
+// name is left out by the birth date only.
 func (q PatientQuery) MayBe(p NativePatient) bool {
-	if len(q.Identifiers) > 0 {
-		return len(p.Identifiers) == 0 || slices.ContainsFunc(p.Identifiers, func(id PersonIdentifier) bool { return slices.Contains(q.Identifiers, id) })
+	if len(q.Identifiers) == 0 {
+		return sameDate(q.BirthDate, p.BirthDate)
 	}
-	family := Folded(q.Name.Family)
-	return sameDate(q.BirthDate, p.BirthDate) &&
-		(family == "" || len(p.Names) == 0 || slices.ContainsFunc(p.Names, func(n PersonName) bool { return strings.HasPrefix(Folded(n.Family), family) }))
+	// The value alone is enough: the system may be written in another way.
+	return len(p.Identifiers) == 0 || slices.ContainsFunc(p.Identifiers, func(id PersonIdentifier) bool {
+		return slices.ContainsFunc(q.Identifiers, func(asked PersonIdentifier) bool { return strings.EqualFold(asked.Value, id.Value) })
+	})
 }
 
 // LogValue shows nothing (law 10).
@@ -110,6 +113,9 @@ type NativePatient struct {
 	Gender      string
 	// Bare: the EHR gave the id alone.
 	Bare bool
+	// Closed: nothing may be booked for this chart. It is inactive, or another
+	// stands in its place, or it is of somebody who has died.
+	Closed bool
 	// Made: the answer says that it was created just now.
 	Made bool
 	// Grade is how sure the source is, of one that it matched.
@@ -144,6 +150,11 @@ type PatientLink struct {
 	// Forgotten: the person was deleted; the link is kept for what is open.
 	Forgotten bool      `json:"forgotten,omitempty"`
 	Created   time.Time `json:"created,omitzero"`
+	// Checked is when the source last showed that Native is this person.
+	Checked time.Time `json:"checked,omitzero"`
+	// Unclear: the source has answered a create with somebody else, or with
+	// several: the clinic must look.
+	Unclear bool `json:"unclear,omitempty"`
 }
 
 // LogValue shows ids and the state.
