@@ -84,6 +84,9 @@ func (r *Replica) newEntry(source scheduling.Source) *entry {
 	return e
 }
 
+// IDs are the configured sources, in order of id.
+func (r *Replica) IDs() []scheduling.SourceID { return r.table.Load().ids() }
+
 func (t *table) ids() []scheduling.SourceID {
 	ids := make([]scheduling.SourceID, 0, len(t.list))
 	for _, e := range t.list {

@@ -128,14 +128,14 @@ func (s *shift) makeDesk() error {
 		People: people, At: ehrs{s.registry}.registry, Named: k.books, Books: k.books, Holds: k.holds, Keys: k.keys, Clock: k.clock,
 		Coverages: people, Insurers: ehrs{s.registry}.insurer,
 		OrphanStore: n.store.Orphans(k.vault), Sources: ehrs{s.registry}.Sources,
-		Log: n.log, Metrics: s.metrics, Checkpoint: s.file.Booking.Checkpoint,
+		Log: n.log, Metrics: s.metrics, Secret: k.secret, Checkpoint: s.file.Booking.Checkpoint,
 	}, s.file.Patients.Register)
 	if err != nil {
 		return err
 	}
 	s.booking, err = booking.New(booking.Deps{
 		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people, Insurance: s.people, Keeping: s.people,
-		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Leases: k.books, Clock: k.clock,
+		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Learned: n.chances, Leases: k.books, Clock: k.clock,
 		Elsewhere: n.store.Elsewhere(k.vault),
 		Log:       n.log, Metrics: s.metrics, Secret: k.secret,
 	}, s.file.Booking.Options)

@@ -57,6 +57,7 @@ type node struct {
 	store   *cache.Store
 	replica *replica.Replica
 	demand  *cache.Demand // nil without a gateway
+	chances *cache.Chances
 	public  *keptListener // nil without a gateway
 	admin   *keptListener
 	manager *prefetch.Manager // nil without prefetch
@@ -94,6 +95,7 @@ func startNode(ctx context.Context, f *file, r role, log *slog.Logger) (*node, e
 	if n.demand != nil {
 		n.running.Go(func() { _ = n.demand.Run(n.life) })
 	}
+	n.running.Go(func() { _ = n.chances.Run(n.life, n.replica.IDs) })
 	if n.keeper != nil {
 		n.keeper.run(n.life, n)
 	}
@@ -125,6 +127,10 @@ func (n *node) open(ctx context.Context, f *file) (err error) {
 	}
 	if n.store, err = cache.Open(ctx, redis, cache.Deps{Logger: n.log, Registerer: n.metrics}); err != nil {
 		return err
+	}
+	n.chances = n.store.Chances()
+	if err = n.metrics.Register(n.chances); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	if err = n.openLogins(f); err != nil {
 		return err

@@ -74,16 +74,16 @@ func TestMaxAgeAsksTheSourceWhereverItsWorkerRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sim, base := simulate(t, ehrsim.Options{Dialect: ehrsim.Slots, Practitioners: 3, Days: 10})
 			path := write(t, t.TempDir(), "slotgate.yaml", fresherConfig(redistest.Start(t).URL(), base))
-			gateway := ""
+			gateway, admin := "", ""
 			for _, command := range commands {
 				if p := start(t, command, "--config", path); command != "prefetch" {
-					gateway = p.saw(t, `gateway (http://\S+)`)[1]
+					gateway, admin = p.saw(t, `gateway (http://\S+)`)[1], p.saw(t, `admin +(http://\S+)`)[1]
 				}
 			}
 			want := benchOpenSlots(sim)
 			eventually(t, func() error {
-				if total := find(t, gateway, "_count=0").Total; total != want {
-					return fmt.Errorf("%d offers, want %d", total, want)
+				if total, _, complete, _ := fresher(t, gateway, "_count=0"); total != want || !complete {
+					return fmt.Errorf("%d offers, want %d; complete %v", total, want, complete)
 				}
 				return nil
 			})
@@ -112,6 +112,16 @@ func TestMaxAgeAsksTheSourceWhereverItsWorkerRuns(t *testing.T) {
 			if total := find(t, gateway, "_count=0").Total; total != want-1 {
 				t.Errorf("others are still shown %d offers", total)
 			}
+			var rows []struct {
+				Ages map[string]struct {
+					Windows        int
+					Checked, Valid *struct{ P50, P99 float64 }
+				}
+			}
+			getJSON(t, admin+"/api/sources", &rows)
+			if near := rows[0].Ages["near"]; near.Windows == 0 || near.Checked == nil || near.Valid == nil || near.Valid.P99 > 600 {
+				t.Errorf("ages: %+v", rows[0].Ages)
+			}
 		})
 	}
 }
@@ -123,8 +133,8 @@ func TestLaw7ASourceThatHangsIsToldWhenFreshOffersAreAskedFor(t *testing.T) {
 	path := write(t, t.TempDir(), "slotgate.yaml", strings.Replace(fresherConfig(redistest.Start(t).URL(), base), "4s", "500ms", 1))
 	gateway := start(t, "serve", "--config", path).saw(t, `gateway (http://\S+)`)[1]
 	eventually(t, func() error {
-		if total := find(t, gateway, "_count=0").Total; total != benchOpenSlots(sim) {
-			return fmt.Errorf("%d offers", total)
+		if total, _, complete, _ := fresher(t, gateway, "_count=0"); total != benchOpenSlots(sim) || !complete {
+			return fmt.Errorf("%d offers, complete %v", total, complete)
 		}
 		return nil
 	})

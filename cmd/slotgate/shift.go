@@ -171,7 +171,7 @@ func (s *shift) makeAdmin() (err error) {
 	n := s.node
 	deps := admin.Deps{
 		Replica: n.replica, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
-		Gatherer: prometheus.Gatherers{n.metrics, s.metrics}, Detail: s.detail, Ages: n.replica.Ages,
+		Gatherer: prometheus.Gatherers{n.metrics, s.metrics}, Detail: s.detail, Ages: n.replica.Ages, Chances: n.chances.Of,
 	}
 	if s.booking != nil {
 		deps.Unsettled = s.booking.Unsettled

@@ -295,3 +295,34 @@ func TestOptionsKeepTheNetworkOut(t *testing.T) {
 		})
 	}
 }
+
+func TestHowOldWindowsAreAndWhatIsLearntOfOffersIsTold(t *testing.T) {
+	f := start(t, "", func(d *Deps) {
+		d.Sources = []scheduling.Source{{ID: "napa"}, {ID: "new"}}
+		d.Ages = func(id scheduling.SourceID) []scheduling.TierAge {
+			if id != "napa" {
+				return nil
+			}
+			return []scheduling.TierAge{{
+				Tier: "near", Windows: 3, Checked: scheduling.Spread{Count: 3, P50: 1240 * time.Millisecond, P99: time.Minute},
+				Changed: scheduling.Spread{Count: 3, P50: time.Hour, P99: 2 * time.Hour},
+			}}
+		}
+		d.Chances = func(id scheduling.SourceID) []scheduling.Chance {
+			if id != "napa" {
+				return nil
+			}
+			return []scheduling.Chance{{UpTo: 30 * time.Second, Asked: 3, There: 2}, {Asked: 1.5, There: 0}}
+		}
+	})
+	_, body, _ := f.do(t, http.MethodGet, "/api/sources", nil)
+	for _, want := range []string{
+		`"ages":{"near":{"windows":3,"checked":{"p50":1.2,"p99":60},"valid":null,"changed":{"p50":3600,"p99":7200}}}`,
+		`"stillThere":[{"upToSeconds":30,"share":0.67,"asked":3},{"upToSeconds":0,"share":0,"asked":1.5}]`,
+		`"ages":{},"stillThere":[]`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is not told: %s", want, body)
+		}
+	}
+}

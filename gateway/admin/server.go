@@ -38,6 +38,8 @@ type Deps struct {
 	Detail func(scheduling.SourceID) (Detail, bool)
 	// Ages tells how old what is known of a source is; nil: nobody does.
 	Ages func(scheduling.SourceID) []scheduling.TierAge
+	// Chances tells how many offers were still there, by age; nil: nobody learns.
+	Chances func(scheduling.SourceID) []scheduling.Chance
 	// Unsettled gives what is in doubt; nil: nothing is booked through this
 	// process.
 	Unsettled func(context.Context) ([]scheduling.Entry, error)

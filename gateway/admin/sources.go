@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"slotgate/scheduling"
@@ -42,6 +43,7 @@ type source struct {
 	Budget     map[string]any      `json:"budget"`
 	Exclusive  string              `json:"exclusive"`
 	Ages       map[string]tierAge  `json:"ages"`
+	StillThere []chance            `json:"stillThere"`
 	// Subscription is how we stand with what the source tells by itself: none,
 	// asked, live, silent or refused.
 	Subscription scheduling.SubscriptionState `json:"subscription"`
@@ -62,6 +64,16 @@ type tierAge struct {
 	Valid   *spread `json:"valid"`   // since it was true by the source's own time; null: it tells none
 	Changed *spread `json:"changed"` // since the content changed
 }
+
+// chance is how many of the offers of one age were still there when the source
+// was asked to hold or book them.
+type chance struct {
+	UpTo  int64   `json:"upToSeconds"` // since they were confirmed; 0: older than all others
+	Share float64 `json:"share"`
+	Asked float64 `json:"asked"` // from how many; what is long ago counts for less
+}
+
+func hundredth(f float64) float64 { return math.Round(100*f) / 100 }
 
 type spread struct {
 	P50 float64 `json:"p50"`
@@ -116,6 +128,12 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 	if s.deps.Ages != nil {
 		for _, tier := range s.deps.Ages(src.ID) {
 			out.Ages[tier.Tier] = tierAge{tier.Windows, spreadOf(tier.Checked), spreadOf(tier.Valid), spreadOf(tier.Changed)}
+		}
+	}
+	out.StillThere = []chance{}
+	if s.deps.Chances != nil {
+		for _, c := range s.deps.Chances(src.ID) {
+			out.StillThere = append(out.StillThere, chance{int64(c.UpTo / time.Second), hundredth(c.Share()), hundredth(c.Asked)})
 		}
 	}
 	s.detail(src.ID, &out)

@@ -24,6 +24,8 @@ type Deps struct {
 	Keeping Keeping
 	EHRs    EHRs
 	Refetch Refetch
+	// Learned may be nil: nobody learns how long offers last.
+	Learned Learned
 	Leases  Leases
 	// Elsewhere may be nil: what was not made through us is not shown.
 	Elsewhere Elsewhere

@@ -119,7 +119,9 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 	if can.Hold == scheduling.HoldNone {
 		return d.view(e), false, nil
 	}
+	asked := d.now()
 	v, err := d.callHold(ctx, e, ehr, can)
+	d.learn(f, asked, err == nil, err)
 	return v, false, err
 }
 

@@ -185,6 +185,13 @@ type EHRs interface {
 	Sources() []scheduling.SourceID
 }
 
+// Learned learns how likely an offer is still there, by its age: from what an
+// EHR answered when it was first asked to hold or book it. It neither blocks nor
+// fails.
+type Learned interface {
+	Learn(source scheduling.SourceID, age time.Duration, taken bool)
+}
+
 // Refetch asks the prefetch to read a scope again now. It neither blocks nor
 // fails.
 type Refetch interface {

@@ -14,6 +14,8 @@ type found struct {
 	entry scheduling.Entry // Version 0: there is none yet
 	offer scheduling.OfferRecord
 	open  bool // the offer can be taken
+
+	confirmed time.Time // when the source was last seen to have it; zero: long ago
 }
 
 // said is everything that the request says of the offer: another time is another
@@ -67,7 +69,7 @@ func (d *Desk) weigh(t Target, e scheduling.Entry, known bool, hit scheduling.Hi
 		return found{entry: e, offer: e.Offer}, nil
 	case ok:
 		rec := recordOf(hit.Offer)
-		f := found{offer: rec, open: rec.Start().After(d.now()), entry: scheduling.Entry{
+		f := found{offer: rec, open: rec.Start().After(d.now()), confirmed: hit.Checked, entry: scheduling.Entry{
 			ID: hit.ID, Source: hit.Setting.Source, Created: d.now(),
 		}}
 		if known {
