@@ -96,7 +96,7 @@ func (q *Quirks) Validate() error {
 		errs = append(errs, need("include", includeValue.MatchString(value), "%q is no _include; write such as Slot:schedule or iterate:Schedule:actor", value))
 	}
 	for name := range q.Params {
-		errs = append(errs, need("params", strings.TrimSpace(name) != "" && name != "start" && name != "end", "%q is set by us; remove it", name))
+		errs = append(errs, need("params", strings.TrimSpace(name) != "" && !oneOf(name, "start", "end", "startTime", "endTime"), "%q is set by us; remove it", name))
 	}
 	return errors.Join(errs...)
 }
