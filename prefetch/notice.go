@@ -82,14 +82,18 @@ func (s *source) attend(now time.Time) {
 }
 
 // lookSoon plans a look at each part of a scope, but not before its second is
-// over.
+// over, nor before the source's searches can tell of the change.
 func (s *source) lookSoon(scope scheduling.Scope, now time.Time) {
 	step := scheduling.Day(s.opts.DaysPerScope)
 	for from := scope.Days.From; from < scope.Days.To; from += step {
 		part := scheduling.Scope{Days: scheduling.Days{From: from, To: min(from+step, scope.Days.To)}, Schedules: scope.Schedules}
 		s.extra(part)
 		for _, it := range s.plan.extras {
-			if at := s.lately[keyOf(part)].Add(noticeEvery); it.reading == nil && at.After(now) && reflect.DeepEqual(it.scope, part) {
+			if it.reading != nil || !reflect.DeepEqual(it.scope, part) {
+				continue
+			}
+			it.try.notBefore = now.Add(s.opts.Lag)
+			if at := s.lately[keyOf(part)].Add(noticeEvery); at.After(it.try.notBefore) {
 				it.try.notBefore = at
 			}
 		}

@@ -144,6 +144,34 @@ func TestABurstOfNoticesIsOneLookAScopeASecond(t *testing.T) {
 	})
 }
 
+// A source whose searches are behind its writes is asked when they can tell of
+// the latest change.
+func TestANoticeOfASourceWhoseSearchesLagIsReadLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, o := newEHR(28, "s1"), options("a")
+		o.Cron, o.Lag = "@every 1h", 30*time.Second
+		m, _ := startWith(t, Deps{Writer: newMemory(), Leaser: newMemory()}, Job{o, e})
+		after(2 * time.Minute)
+		from := time.Now()
+		tell := func() {
+			m.Notice("a", scheduling.Notice{Schedule: "s1", Start: "2000", End: scheduling.DayOf(from, time.UTC).String()})
+			synctest.Wait()
+		}
+		tell()
+		after(20 * time.Second)
+		tell()
+		after(20 * time.Second)
+		if n := len(e.since(from)); n != 0 {
+			t.Errorf("read %d times before its searches tell of the second change", n)
+		}
+		after(15 * time.Second)
+		if n := len(e.since(from)); n != 1 {
+			t.Errorf("read %d times", n)
+		}
+	})
+}
+
 func TestAFloodOfNoticesIsBounded(t *testing.T) {
 	t.Parallel()
 	quietly(t, func(t *testing.T, m *Manager, e *ehr, today scheduling.Day) {

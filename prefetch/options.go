@@ -72,6 +72,9 @@ type Options struct {
 
 	Retry Retry
 
+	// Lag is how far the source's searches are behind its writes: what it tells of
+	// is looked at so much later. Default: 0.
+	Lag time.Duration
 	// Subscription is whether and how the source is asked to tell of changes.
 	Subscription SubscriptionOptions
 
@@ -168,6 +171,7 @@ func (o *Options) Validate() error {
 		{"grace", o.Grace > 0, "must be longer than 0s"},
 		{"lease_ttl", o.LeaseTTL >= time.Second, "must be at least 1s"},
 		{"emptied_share", o.EmptiedShare > 0 && o.EmptiedShare <= 1, "must be above 0 and at most 1"},
+		{"lag", o.Lag >= 0, "must not be negative"},
 		{"emptied_floor", o.EmptiedFloor >= 1, "must be at least 1"},
 	} {
 		if !rule.ok {

@@ -162,6 +162,7 @@ func (f *file) jobs(registry *upstream.Registry) ([]prefetch.Job, error) {
 			DirectoryEvery: o.Prefetch.Directory.Std(),
 			Quiet:          quiet,
 			Subscription:   subscription(o),
+			Lag:            o.Booking.Lag.Std(),
 		}})
 	}
 	return list, nil
