@@ -47,8 +47,8 @@ func (c demoCommand) cast() []struct {
 	return []role{
 		{"lakeside", "America/Chicago", ehrsim.Options{
 			Name: "Lakeside Health Partners", Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3,
-			Zone: "America/Chicago", Practitioners: 14,
-		}, nil},
+			Zone: "America/Chicago", Practitioners: 14, Notify: ehrsim.Notify{Offered: true, Heartbeat: time.Minute},
+		}, tells},
 		{"bayview", "America/Los_Angeles", ehrsim.Options{
 			Name: "Bayview Medical Group", Dialect: ehrsim.Argonaut, FHIR: ehrsim.R4,
 			Zone: "America/Los_Angeles", Practitioners: 16, RequireBearer: demoToken,
@@ -58,8 +58,9 @@ func (c demoCommand) cast() []struct {
 		{"summit", "America/Denver", ehrsim.Options{
 			Name: "Summit Clinics", Dialect: ehrsim.Slots, FHIR: ehrsim.R4,
 			Zone: "America/Denver", Practitioners: 12, RelativeNext: true, EmptyLastPage: true,
-			Login: ehrsim.Login{Kind: ehrsim.SmartLogin, ClientID: demoClient},
+			Login: ehrsim.Login{Kind: ehrsim.SmartLogin, ClientID: demoClient}, Notify: ehrsim.Notify{Offered: true, Heartbeat: time.Minute},
 		}, func(o *upstream.Options) {
+			tells(o)
 			o.Auth = token.Options{Kind: token.SmartBackend, ClientID: demoClient, Scopes: []string{"system/*.cruds"}}
 		}},
 		// Slow and moody: it lets its callers wait and fails one call in twenty,
@@ -75,6 +76,9 @@ func (c demoCommand) cast() []struct {
 		}, nil},
 	}
 }
+
+// tells is for an EHR that tells of changes by itself.
+func tells(o *upstream.Options) { o.Subscribe = upstream.SubscribeAuto }
 
 // startClinics starts the cast, and the EHR of --load. What was started is in
 // the result also when there is an error.
