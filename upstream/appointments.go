@@ -98,6 +98,11 @@ type appointmentSearch struct {
 	client *Client
 	lane   lane
 	probe  bool
+
+	// For standing: one that is known not to stand any more, and whether others
+	// than those under our marks are looked for however much that costs.
+	ended     string
+	everybody bool
 }
 
 // ofPatients finds the appointments of each patient that begin in the period.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -148,11 +149,13 @@ func (c *Client) afterCancel(ctx context.Context, call scheduling.CancelCall, no
 	if call.Identifier != "" {
 		marks = append(slices.Clone(marks), call.Identifier)
 	}
-	c.freeSlotsOf(ctx, slots, marks, first)
+	how := freeing{marks: marks, bare: first, ended: call.Native}
+	err := c.freeUnused(ctx, slots, how)
 	// An EHR that booked another slot than asked leaves the one that we claimed.
 	asked := slices.DeleteFunc(offered(call.Offer), func(id string) bool { return slices.Contains(slots, id) })
-	if err := c.freeUnused(ctx, asked, marks, true); err != nil {
-		c.log.Warn("a slot that was asked for could not be freed after a cancel", "source", c.source.ID, "error", err)
+	how.bare, how.sure = false, true
+	if err = errors.Join(err, c.freeUnused(ctx, asked, how)); err != nil {
+		c.log.Warn("a slot could not be freed after a cancel", "source", c.source.ID, "error", err)
 	}
 }
 
@@ -194,55 +197,50 @@ func (c *Client) Vacate(ctx context.Context, call scheduling.VacateCall) error {
 		}
 		marks = append(marks, now.Identifiers...)
 	}
-	return c.freeUnused(ctx, slots, marks, false)
+	return c.freeUnused(ctx, slots, freeing{marks: marks, ended: call.Native})
 }
 
-// freeUnused frees the slots under one of these marks on which no appointment
-// stands. sure: not where that cannot be searched.
-func (c *Client) freeUnused(ctx context.Context, ids, marks []string, sure bool) error {
+// freeing is how slots are freed: those under one of the marks.
+type freeing struct {
+	marks []string
+	bare  bool   // those without any mark of ours too
+	sure  bool   // not where it cannot be searched who stands there
+	ended string // an appointment that was read as not standing there any more: searches may be behind
+}
+
+// freeUnused frees slots on which no appointment is seen to stand: the clinic
+// may have put a second patient there.
+func (c *Client) freeUnused(ctx context.Context, ids []string, how freeing) error {
 	ctx, cancel := c.afterwards(ctx)
 	defer cancel()
 	var errs []error
 	for _, id := range ids {
-		errs = append(errs, c.freeIfUnused(ctx, id, marks, sure))
+		if err := c.freeIfUnused(ctx, id, how); err != nil {
+			errs = append(errs, fmt.Errorf("slot %s: %w", id, err))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Client) freeIfUnused(ctx context.Context, id string, marks []string, sure bool) error {
+func (c *Client) freeIfUnused(ctx context.Context, id string, how freeing) error {
 	s, err := c.readSlot(ctx, id, laneBook, true)
 	switch {
 	case scheduling.CodeOf(err) == scheduling.UnknownID:
 		return nil
 	case err != nil:
 		return err
-	case s.slot.Status == scheduling.SlotFree || !s.belongsTo(marks, false):
+	case s.slot.Status == scheduling.SlotFree || !s.belongsTo(how.marks, how.bare):
 		return nil
 	}
-	found, err := appointmentSearch{client: c, lane: laneBook, probe: true}.standing(ctx, c.learnt(), s.slot, s.marks)
+	look := appointmentSearch{client: c, lane: laneBook, probe: true, ended: how.ended, everybody: true}
+	found, err := look.standing(ctx, c.learnt(), s.slot, s.marks)
 	switch {
-	case err != nil && (sure || scheduling.CodeOf(err) != scheduling.NotSupported):
+	case err != nil && (how.sure || scheduling.CodeOf(err) != scheduling.NotSupported):
 		return err
 	case len(found) > 0:
 		return nil
 	}
 	return c.putSlot(ctx, s, change{kind: scheduling.CallRelease, lane: laneBook, probe: true, status: scheduling.SlotFree})
-}
-
-// freeSlotsOf frees slots under one of these marks, and where bare is true those
-// without any mark of ours too.
-func (c *Client) freeSlotsOf(ctx context.Context, ids, marks []string, bare bool) {
-	ctx, cancel := c.afterwards(ctx)
-	defer cancel()
-	for _, id := range ids {
-		s, err := c.readSlot(ctx, id, laneBook, true)
-		if err == nil && s.slot.Status != scheduling.SlotFree && s.belongsTo(marks, bare) {
-			err = c.putSlot(ctx, s, change{kind: scheduling.CallRelease, lane: laneBook, status: scheduling.SlotFree})
-		}
-		if err != nil {
-			c.log.Warn("a slot could not be freed after a cancel", "source", c.source.ID, "slot", id, "error", err)
-		}
-	}
 }
 
 func (s *slotNow) belongsTo(marks []string, bare bool) bool {

@@ -157,7 +157,7 @@ func (c *Client) moveByStatus(ctx context.Context, call scheduling.BookCall) (sc
 	if err != nil {
 		return scheduling.Appointment{}, err
 	}
-	changes := c.moved(call, before)
+	changes := c.moved(ctx, d, call, before)
 	changes["status"] = string(scheduling.ApptBooked)
 	changes["requestedPeriod"] = []map[string]any{{"start": changes["start"], "end": changes["end"]}}
 	o, err := c.byStatus(d, changes)

@@ -17,8 +17,8 @@ func (c *Client) keepsSlots() bool {
 
 // stillThere: an appointment that is not void, or of which nobody knows, keeps
 // its slots.
-func stillThere(a scheduling.Appointment) bool {
-	return !a.Status.Void() && a.Status != scheduling.ApptProposed
+func (s appointmentSearch) stillThere(a scheduling.Appointment) bool {
+	return (s.ended == "" || a.ID != s.ended) && !a.Status.Void() && a.Status != scheduling.ApptProposed
 }
 
 // standing finds the appointments that stand on a slot under our mark: the mark
@@ -42,7 +42,7 @@ func (s appointmentSearch) standing(ctx context.Context, t *traits, slot schedul
 		}
 		found = slices.DeleteFunc(found, func(a scheduling.Appointment) bool {
 			elsewhere := len(a.Slots) > 0 && !slices.Contains(a.Slots, slot.ID)
-			return elsewhere || !a.HasIdentifier(mark) || !stillThere(a)
+			return elsewhere || !a.HasIdentifier(mark) || !s.stillThere(a)
 		})
 		if asked = true; len(found) > 0 {
 			return found, nil
@@ -59,7 +59,7 @@ func (s appointmentSearch) standing(ctx context.Context, t *traits, slot schedul
 // where nothing else could be: they are many.
 func (s appointmentSearch) standingThere(ctx context.Context, t *traits, slot scheduling.Slot, asked bool) ([]scheduling.Appointment, error) {
 	c := s.client
-	if c.opts.Quirks.Search == "none" || !can(t.appt, "search-type", true) || asked && !c.searchesSlot(t) {
+	if c.opts.Quirks.Search == "none" || !can(t.appt, "search-type", true) || asked && !s.everybody && !c.searchesSlot(t) {
 		return nil, c.cannot()
 	}
 	// An appointment over several slots begins before the last of them.
@@ -69,7 +69,7 @@ func (s appointmentSearch) standingThere(ctx context.Context, t *traits, slot sc
 	}
 	found, err := s.onSlots(ctx, t, offer)
 	return slices.DeleteFunc(found, func(a scheduling.Appointment) bool {
-		return !slices.Contains(a.Slots, slot.ID) || !stillThere(a)
+		return !slices.Contains(a.Slots, slot.ID) || !s.stillThere(a)
 	}), err
 }
 
