@@ -79,7 +79,9 @@ func (c *Client) bookProposed(ctx context.Context, call scheduling.BookCall) (sc
 // Errors: slot-taken: it does not, in a whole answer; those of a read that a
 // write was to follow.
 func (c *Client) proposedNow(ctx context.Context, offer scheduling.OfferRecord) (string, error) {
-	q, err := c.epicQuestion(instant(offer.Start()), instant(offer.End()))
+	day := scheduling.DayOf(offer.Start(), offer.Location())
+	from, to := c.spanOf(period{days: scheduling.Days{From: day, To: day + 1}, from: offer.Start(), to: offer.End()})
+	q, err := c.epicQuestion(from, to)
 	if err != nil {
 		return "", c.unsent(err)
 	}

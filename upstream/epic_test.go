@@ -35,7 +35,7 @@ func TestAnEpicSourceIsTreatedAsWhatItIs(t *testing.T) {
 // has at that moment.
 func TestAnEpicSlotIsLookedForOnceMoreAndBooked(t *testing.T) {
 	t.Parallel()
-	for name, bend := range map[string]func(*Options){"json": nil, "xml": func(o *Options) { o.Quirks.Accept = "xml" }} {
+	for name, bend := range map[string]func(*Options){"json": nil, "dates": func(o *Options) { o.Quirks.DateOnly = true }, "xml": func(o *Options) { o.Quirks.Accept = "xml" }} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := byFind(t, Epic, func(o *ehrsim.Options) { o.Patches = true }, bend)
