@@ -50,8 +50,11 @@ func (h hygiene) value(path, name string, value any) error {
 			if path == h.kind && key != "resourceType" && scheduling.PlainText(key) {
 				at = h.kind + "." + strings.TrimPrefix(key, "_")
 			}
-			if !scheduling.PlainText(key) {
+			switch bare := strings.TrimPrefix(key, "_"); {
+			case !scheduling.PlainText(key):
 				return h.refuse(at, "holds markup or control characters")
+			case tableOf(scheduling.R4).Misspelled(bare) && tableOf(scheduling.STU3).Misspelled(bare):
+				return h.refuse(h.kind, "has an element whose name is wrong in upper and lower case")
 			}
 			if err := h.value(at, key, inner); err != nil {
 				return err

@@ -17,6 +17,9 @@ var r4Text string
 // Table is all that is known of one version's types. It is read-only.
 type Table struct {
 	types map[string]*typeDef
+	// spelled are the names of all elements by their lower case; what is written
+	// in two ways has none.
+	spelled map[string]string
 }
 
 // typeDef is one type: its elements in the order in which XML has them.
@@ -63,7 +66,7 @@ var (
 // parse reads the generated text: a type's name in the first column (" R"
 // after it for a resource), its elements below, indented by one blank.
 func parse(source string) *Table {
-	t := &Table{types: map[string]*typeDef{}}
+	t := &Table{types: map[string]*typeDef{}, spelled: map[string]string{"resourcetype": "resourceType"}}
 	var current *typeDef
 	for line := range strings.Lines(source) {
 		line = strings.TrimSuffix(line, "\n")
@@ -76,8 +79,24 @@ func parse(source string) *Table {
 		name, kind, _ := strings.Cut(line[1:], " ")
 		current.byName[name] = len(current.fields)
 		current.fields = append(current.fields, t.field(name, kind))
+		t.spell(name)
 	}
 	return t
+}
+
+func (t *Table) spell(name string) {
+	lower := strings.ToLower(name)
+	if known, ok := t.spelled[lower]; ok && known != name {
+		name = ""
+	}
+	t.spelled[lower] = name
+}
+
+// Misspelled tells whether the name is that of an element but for upper and lower
+// case: some readers take it for the element, others do not.
+func (t *Table) Misspelled(name string) bool {
+	known := t.spelled[strings.ToLower(name)]
+	return known != "" && known != name
 }
 
 func (t *Table) get(name string) *typeDef {
