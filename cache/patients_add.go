@@ -52,6 +52,46 @@ func (p *Patients) Add(ctx context.Context, principal string, r scheduling.Regis
 	return scheduling.Registration{}, false, p.store.fault(ErrBusy)
 }
 
+// Judge fails as Add would, and changes nothing.
+func (p *Patients) Judge(ctx context.Context, principal string, r scheduling.Registration) error {
+	at, err := p.index(principal, r)
+	if err != nil {
+		return p.store.fault(err)
+	}
+	got, err := p.store.client.MGet(ctx, at.keys[1:at.sames+1]...).Result()
+	if err != nil {
+		return p.store.fault(err)
+	}
+	known := map[string]bool{}
+	for _, one := range got {
+		if id, ok := one.(string); ok {
+			known[id] = true
+		}
+	}
+	others := 0
+	for id := range known {
+		was, err := p.read(ctx, principal, id)
+		switch {
+		case scheduling.CodeOf(err) == scheduling.UnknownID:
+			continue
+		case err != nil:
+			return err
+		case was.ContradictsPerson(r):
+			return refuseOther()
+		}
+		others++
+	}
+	if others > 1 {
+		return refuseTwo("the identifiers belong to two patients")
+	}
+	return nil
+}
+
+func refuseOther() *scheduling.Error {
+	return refuseTwo("an identifier of this patient is one of another patient, who is registered here; " +
+		"if both are one, delete that one and register again")
+}
+
 func refuseTwo(message string) *scheduling.Error {
 	return scheduling.Refuse(scheduling.NotAcceptable, "Patient.identifier", "%s", message)
 }
@@ -74,8 +114,7 @@ func (p *Patients) renew(ctx context.Context, principal, id string, r scheduling
 		known, err := p.Person(ctx, principal, id)
 		return known, err == nil, err
 	case was.ContradictsPerson(r):
-		return none, false, refuseTwo("an identifier of this patient is one of another patient, who is registered here; " +
-			"if both are one, delete that one and register again")
+		return none, false, refuseOther()
 	}
 	r.ID, r.Created = was.ID, was.Created
 	done, err := p.replace(ctx, principal, was, r, stale)

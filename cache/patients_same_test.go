@@ -62,6 +62,12 @@ func TestLaw12ASharedIdentifierMakesNoTwoPeopleOne(t *testing.T) {
 			if codeOf(err) != scheduling.NotAcceptable {
 				t.Errorf("%s: %v", name, err)
 			}
+			if err := p.Judge(t.Context(), "alice", newer("n1", bend)); codeOf(err) != scheduling.NotAcceptable {
+				t.Errorf("%s: judged before: %v", name, err)
+			}
+			if err := p.Judge(t.Context(), "bob", newer("n1", bend)); err != nil {
+				t.Errorf("%s: judged for somebody else: %v", name, err)
+			}
 			for _, word := range []string{"anary", "CANARY", "1964", "p1", "Robin", "Bob"} {
 				if strings.Contains(fmt.Sprint(err), word) {
 					t.Errorf("%s: the refusal tells %q: %v", name, word, err)

@@ -70,7 +70,8 @@ type Booked struct {
 	// Coverages go with it: see Cover.
 	Coverages []GivenCoverage
 
-	peopleRefs []string // the references that lead to People; "" for none
+	peopleRefs []string              // the references that lead to People; "" for none
+	sent       []scheduling.Coverage // the coverages that came as resources, for stand-ins
 }
 
 // ParseHold reads what $hold was asked: id is the one in the path ("" for

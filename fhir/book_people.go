@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,6 +19,22 @@ type GivenCoverage struct {
 
 // Resource tells that the Coverage itself came.
 func (g GivenCoverage) Resource() bool { return g.resource != nil }
+
+// Digest stands for the resources that came, whatever they were written in: the
+// same ones have the same. nil: none came. It must not be kept as it is (law 10).
+func (b *Booked) Digest() []byte {
+	if len(b.People)+len(b.sent) == 0 {
+		return nil
+	}
+	h := sha256.New()
+	for _, person := range b.People {
+		_, _ = fmt.Fprintf(h, "%q", person.Resource)
+	}
+	for _, coverage := range b.sent {
+		_, _ = fmt.Fprintf(h, "%q", coverage.Resource)
+	}
+	return h.Sum(nil)
+}
 
 // takePerson reads a patient-resource.
 func (r *bookReader) takePerson(p *model.Parameter) error {
@@ -90,6 +108,7 @@ func (r *bookReader) people() error {
 	if err != nil {
 		return err
 	}
+	r.out.sent = list
 	r.out.Named, err = namedBeside(list, stand)
 	return err
 }

@@ -55,6 +55,7 @@ func (x *exchange) runBook(asked *fhir.Booked, key string) (booking.View, error)
 	}
 	req := booking.BookRequest{
 		Target: target(asked.Held), Key: key, Patients: asked.Patients, Coverages: coverages, Comment: asked.Comment, Replaces: asked.Replaces,
+		Sent: asked.Digest(),
 	}
 	if asked.Act == fhir.ActMove {
 		req.Reschedule = scheduling.Move
@@ -93,7 +94,7 @@ func (x *exchange) register(ctx context.Context, asked *fhir.Booked) (coverages 
 
 // judge refuses what can be known to fail, before anybody is registered.
 func (x *exchange) judge(ctx context.Context, asked *fhir.Booked) error {
-	if err := x.whole(asked.People); err != nil {
+	if err := x.whole(ctx, asked.People); err != nil {
 		return err
 	}
 	if err := x.own(ctx, asked.Named); err != nil {

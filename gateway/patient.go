@@ -18,7 +18,7 @@ import (
 // for concurrent use. Errors are *scheduling.Error.
 type Patients interface {
 	// Register keeps a person; added is false where the principal had registered
-	// the same one before, who is given then.
+	// the same one before, whose resource is the newer one then.
 	Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error)
 	// RegisterAt makes a source know a person before anything is booked, for a
 	// principal that holds an offer there. Errors: those of a booking;
@@ -26,7 +26,7 @@ type Patients interface {
 	RegisterAt(ctx context.Context, principal string, source scheduling.SourceID, id string) error
 	// CheckPerson tells what would keep a person from being registered, and keeps
 	// nothing.
-	CheckPerson(person scheduling.Registration) error
+	CheckPerson(ctx context.Context, principal string, person scheduling.Registration) error
 	// Patient gives one. Errors: unknown-id.
 	Patient(ctx context.Context, principal, id string) (scheduling.Registration, error)
 	// SearchPatients finds some, the earliest first.

@@ -52,7 +52,7 @@ func withPatients(t *testing.T, bend func(*Options, *Deps)) (*world, string) {
 	}
 	return start(t, func(o *Options, d *Deps) {
 		r, err := booking.NewRegistrar(booking.RegistrarDeps{
-			People: people, Named: nowhere{}, Keys: store.Keys(v), Clock: clockFunc(d.Now), Log: d.Logger,
+			People: people, Named: nowhere{}, Keys: store.Keys(v), Clock: clockFunc(d.Now), Log: d.Logger, Secret: []byte("0123456789abcdef"),
 			At:        func(scheduling.SourceID) (booking.Registry, bool) { return nil, false },
 			Coverages: people,
 		}, booking.DefaultRegisterOptions())

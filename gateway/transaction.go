@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -54,7 +55,7 @@ func (x *exchange) transaction() error {
 
 // judge refuses what can be known to fail.
 func (r *registering) judge() error {
-	if err := r.whole(r.asked.Persons); err != nil {
+	if err := r.whole(r.ctx, r.asked.Persons); err != nil {
 		return err
 	}
 	return r.own(r.ctx, r.asked.Named)
@@ -71,10 +72,15 @@ func (x *exchange) own(ctx context.Context, ids []string) error {
 }
 
 // whole refuses a person who would not be registered, before any of several is.
-func (x *exchange) whole(people []scheduling.Registration) error {
-	for _, person := range people {
-		if err := x.s.deps.Patients.CheckPerson(person); err != nil {
+func (x *exchange) whole(ctx context.Context, people []scheduling.Registration) error {
+	for i, person := range people {
+		if err := x.s.deps.Patients.CheckPerson(ctx, x.principalName(), person); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(people[:i], func(other scheduling.Registration) bool {
+			return person.SharesWith(other) && person.ContradictsPerson(other)
+		}) {
+			return scheduling.Refuse(scheduling.NotAcceptable, "Patient.identifier", "two patients of this request share an identifier, and are not one")
 		}
 	}
 	return nil

@@ -128,7 +128,7 @@ func (s *shift) makeDesk() error {
 		People: people, At: ehrs{s.registry}.registry, Named: k.books, Books: k.books, Holds: k.holds, Keys: k.keys, Clock: k.clock,
 		Coverages: people, Insurers: ehrs{s.registry}.insurer,
 		OrphanStore: n.store.Orphans(k.vault), Sources: ehrs{s.registry}.Sources,
-		Log: n.log, Metrics: s.metrics, Checkpoint: s.file.Booking.Checkpoint,
+		Log: n.log, Metrics: s.metrics, Secret: k.secret, Checkpoint: s.file.Booking.Checkpoint,
 	}, s.file.Patients.Register)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ func (d *Desk) Book(ctx context.Context, c Caller, req BookRequest) (View, error
 	if err := d.readable(req); err != nil {
 		return View{}, err
 	}
-	digest := digestOf("book", req.Target.said(), req.Patients, req.Comment, req.Replaces, string(req.Reschedule), req.Coverages)
+	digest := digestOf("book", req.Target.said(), req.Patients, req.Comment, req.Replaces, string(req.Reschedule), req.Coverages, req.Sent)
 	return d.once(ctx, c, toBook, req.Key, req.ID, digest, func() (View, error) {
 		req.renewed = new(bool)
 		for range maxRaces {

@@ -12,8 +12,13 @@ import (
 
 // CheckPerson tells what would keep a person from being registered: for those who
 // bring several things along, of which all or nothing is to be kept.
-func (r *Registrar) CheckPerson(person scheduling.Registration) error {
-	return person.Check(r.opts.Limits, r.now())
+//
+// Errors: those of Register.
+func (r *Registrar) CheckPerson(ctx context.Context, principal string, person scheduling.Registration) error {
+	if err := person.Check(r.opts.Limits, r.now()); err != nil {
+		return err
+	}
+	return r.People.Judge(ctx, principal, person)
 }
 
 // GiveCoverage keeps a coverage at the gateway, for a person of the principal's.
@@ -26,7 +31,7 @@ func (r *Registrar) GiveCoverage(ctx context.Context, principal string, c schedu
 	if key == "" {
 		return r.addCoverage(ctx, principal, c)
 	}
-	digest := digestOf("coverage", c.Release, c.Resource)
+	digest := keptDigest(r.Secret, digestOf("coverage", c.Release, c.Resource))
 	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
 	if err != nil {
 		return known, false, err

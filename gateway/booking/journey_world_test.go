@@ -63,7 +63,7 @@ func (tr *trip) newRegistrar(t testing.TB, at folk) *booking.Registrar {
 		At:          func(source scheduling.SourceID) (booking.Registry, bool) { return at, source == napa },
 		Insurers:    func(source scheduling.SourceID) (booking.Insurer, bool) { return at, source == napa },
 		OrphanStore: tr.orphans, Sources: func() []scheduling.SourceID { return []scheduling.SourceID{napa} },
-		Log: slog.New(slog.NewTextHandler(tr.log, nil)),
+		Log: slog.New(slog.NewTextHandler(tr.log, nil)), Secret: []byte("0123456789abcdef0123456789abcdef"),
 		Checkpoint: func(string) {
 			if _, mortal := at.(mortalFolk); mortal {
 				_ = tr.fuse.burn(false)

@@ -2,6 +2,7 @@ package booking
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,10 +13,20 @@ import (
 	"slotgate/scheduling"
 )
 
-// digestOf stands for everything that a request says.
+// digestOf stands for everything that a request says. It may say who somebody is,
+// and all that is secret in that can be tried out: what is stored is keptDigest of
+// it.
 func digestOf(parts ...any) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
 	return hex.EncodeToString(sum[:16])
+}
+
+// keptDigest is a digest as it may be stored: without the secret nobody can find
+// out what it is of (law 10).
+func keptDigest(secret []byte, digest string) string {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte("request " + digest))
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // answer is what is kept under an idempotency key.
@@ -50,7 +61,7 @@ func (d *Desk) once(ctx context.Context, c Caller, what interaction, key, offer,
 	if key == "" {
 		return run()
 	}
-	key = keyDigest(key)
+	key, digest = keyDigest(key), keptDigest(d.Secret, digest)
 	rec, err := d.beginKey(ctx, c, key, digest, offer)
 	if err != nil {
 		return View{}, err

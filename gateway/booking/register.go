@@ -34,6 +34,9 @@ type RegistrarDeps struct {
 	Keys        Keys
 	Clock       Clock
 	Log         *slog.Logger
+	// Secret keys what is kept of requests: 16 bytes or more, the same in every
+	// gateway.
+	Secret []byte
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 	// Checkpoint, if set, is called at each named point, for tests that kill the
@@ -61,6 +64,9 @@ var _ Patients = (*Registrar)(nil)
 func NewRegistrar(deps RegistrarDeps, opts RegisterOptions) (*Registrar, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
+	}
+	if len(deps.Secret) < minSecret {
+		return nil, errors.New("booking: the secret of the registrar is too short")
 	}
 	r := &Registrar{RegistrarDeps: deps, opts: opts, ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "slotgate_registrations_total",
@@ -92,16 +98,19 @@ func (r *Registrar) reach(point string) {
 
 func (r *Registrar) now() time.Time { return r.Clock.Now().UTC() }
 
+// minSecret is the least length of a secret, in bytes.
+const minSecret = 16
+
 // Register keeps a person at the gateway. added is false where the principal had
-// registered the same one before: that one is given.
+// registered the same one before: that one is given, as they are now.
 //
-// Errors: missing-data, not-acceptable: see scheduling.Registration.Check;
-// shedding.
+// Errors: missing-data, not-acceptable: see scheduling.Registration.Check, and
+// People.Add; shedding.
 func (r *Registrar) Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error) {
 	if key == "" {
 		return r.add(ctx, principal, person)
 	}
-	digest := digestOf("register", person.Release, person.Resource)
+	digest := keptDigest(r.Secret, digestOf("register", person.Release, person.Resource))
 	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
 	if err != nil {
 		return known, false, err

@@ -14,10 +14,14 @@ import (
 // the store is away.
 type People interface {
 	// Add keeps a person, unless the principal has registered the same one
-	// before: that one is given then, and added is false.
+	// before: added is false then, and the newer resource takes the place of the
+	// older one, under its id.
 	//
-	// Errors: not-acceptable where the identifiers belong to two persons.
+	// Errors: not-acceptable where the identifiers belong to two persons, or to
+	// one whom the resource contradicts; nothing is changed then.
 	Add(ctx context.Context, principal string, r scheduling.Registration) (known scheduling.Registration, added bool, err error)
+	// Judge fails as Add would, and changes nothing.
+	Judge(ctx context.Context, principal string, r scheduling.Registration) error
 	// Person gives one, whose time begins anew. Errors: unknown-id.
 	Person(ctx context.Context, principal, id string) (scheduling.Registration, error)
 	// Keep is Person, and keeps them at least so long. Errors: unknown-id.

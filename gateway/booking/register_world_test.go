@@ -126,7 +126,7 @@ func clinicAt(t *testing.T, base string, way scheduling.RegisterWay, dialect str
 		t.Fatal(err)
 	}
 	w.deps = booking.RegistrarDeps{
-		People: w.people, Named: w.named, Keys: store.Keys(v), Clock: w.clock, Log: log, Metrics: w.metric,
+		People: w.people, Named: w.named, Keys: store.Keys(v), Clock: w.clock, Log: log, Metrics: w.metric, Secret: []byte("0123456789abcdef0123456789abcdef"),
 		At: func(source scheduling.SourceID) (booking.Registry, bool) {
 			c, ok := registry.Get(source)
 			return c, ok

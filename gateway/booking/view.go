@@ -61,6 +61,9 @@ type BookRequest struct {
 	// Reschedule overrides the source's way where a caller asked for a move
 	// (IHE: appointment-resource.status booked); "" for the source's.
 	Reschedule scheduling.RescheduleWay
+	// Sent stands for the resources that came with the request: under one key a
+	// repeat must bring the same.
+	Sent []byte
 
 	renewed *bool // the hold was renewed for this booking
 }

@@ -45,18 +45,43 @@ func NewPeople(clock *Clock) *People {
 func owned(principal, id string) string { return principal + "/" + id }
 
 // Add keeps a person, unless one who shares an identifier, or is the same
-// resource, is known.
+// resource, is known: what is told later takes the older's place, if it does not
+// contradict it.
 func (p *People) Add(_ context.Context, principal string, r scheduling.Registration) (scheduling.Registration, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, known := range p.persons {
 		mine := name == owned(principal, known.ID) && known.until.After(p.clock.Now())
-		if mine && (known.SharesIdentifier(r.Naming()) || string(known.Resource) == string(r.Resource)) {
+		switch {
+		case mine && string(known.Resource) == string(r.Resource):
 			return known.Registration, false, nil
+		case mine && known.SharesWith(r) && known.ContradictsPerson(r):
+			return scheduling.Registration{}, false, refuseContradiction()
+		case mine && known.SharesWith(r):
+			r.ID, r.Created = known.ID, known.Created
+			p.persons[name] = person{r, known.until}
+			return r, false, nil
 		}
 	}
 	p.persons[owned(principal, r.ID)] = person{r, p.clock.Now().Add(p.keep)}
 	return r, true, nil
+}
+
+// Judge fails as Add would.
+func (p *People) Judge(_ context.Context, principal string, r scheduling.Registration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, known := range p.persons {
+		mine := name == owned(principal, known.ID) && known.until.After(p.clock.Now())
+		if mine && known.SharesWith(r) && known.ContradictsPerson(r) {
+			return refuseContradiction()
+		}
+	}
+	return nil
+}
+
+func refuseContradiction() error {
+	return scheduling.Refuse(scheduling.NotAcceptable, "Patient.identifier", "an identifier of this patient is one of another patient")
 }
 
 // Person gives one.
