@@ -178,6 +178,14 @@ func (l *personLock) Renew(ctx context.Context) error {
 	return l.patients.store.fault(err)
 }
 
+// Linger keeps the lock for ttl from now, and then lets it go by itself.
+//
+// Errors: ErrLeaseLost.
+func (l *personLock) Linger(ctx context.Context, ttl time.Duration) error {
+	l.ttl = ttl
+	return l.Renew(ctx)
+}
+
 // Release gives the lock back.
 func (l *personLock) Release(ctx context.Context) error {
 	return l.patients.store.fault(l.patients.store.run(ctx, l.patients.scripts.unlock, l.keys, l.token).Err())

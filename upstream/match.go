@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"slotgate/fhir"
 	"slotgate/fhir/model"
@@ -59,11 +58,11 @@ func (c *Client) match(ctx context.Context, person scheduling.Registration, cert
 		return nil, c.readFault(scheduling.SourceNonsense, nil, "the source's list of matches is not whole")
 	}
 	c.metrics.page(send.op)
-	list := matchesOn(page)
-	if page.Next() != "" && len(list) > 0 {
+	list, err := c.hitsOn(page, func(p scheduling.NativePatient) bool { return p.Grade != scheduling.MatchCertainlyNot })
+	if err == nil && page.Next() != "" && len(list) > 0 {
 		return nil, c.needsClinic(nil)
 	}
-	return list, nil
+	return list, err
 }
 
 func (c *Client) matchCall(person scheduling.Registration, certain bool) (*call, error) {
@@ -84,25 +83,6 @@ func (c *Client) matchCall(person scheduling.Registration, certain bool) (*call,
 		op: "match-patient", lane: laneBook, probe: true, method: http.MethodPost, url: resolve(c.base, "Patient/$match", nil),
 		body: body, kind: format.ContentType(), fresh: true, limit: c.opts.Booking.ReadTimeout.Std(),
 	}, nil
-}
-
-// matchesOn are the Patients of an answer with their grades.
-func matchesOn(page *fhir.Page) []scheduling.NativePatient {
-	var out []scheduling.NativePatient
-	for i := range page.Entries {
-		entry := &page.Entries[i]
-		patient, ok := entry.Resource.(*model.Patient)
-		if !ok || !scheduling.ValidID(patient.ID) {
-			continue
-		}
-		native := fhir.NativePatient(patient)
-		native.Grade = gradeOf(entry.Search)
-		twin := func(one scheduling.NativePatient) bool { return one.ID == native.ID }
-		if native.Grade != scheduling.MatchCertainlyNot && !slices.ContainsFunc(out, twin) {
-			out = append(out, native)
-		}
-	}
-	return out
 }
 
 func gradeOf(search *model.BundleSearch) scheduling.MatchGrade {

@@ -131,7 +131,9 @@ func TestAMatchThatFailedIsNoAnswer(t *testing.T) {
 		"not whole":            {200, bundle("", match("a", "certain"), `{"resource":{"resourceType":"Patient","birthDate":5}}`), scheduling.SourceNonsense, 0},
 		"more to come":         {200, bundle(`,"link":[{"relation":"next","url":"x"}]`, match("a", "certain")), scheduling.NeedsClinic, 0},
 		"one twice":            {200, bundle("", match("a", "certain"), match("a", "certain")), "", 1},
-		"an id that is none":   {200, bundle("", match("a_b", "certain")), "", 0},
+		"an id that is none":   {200, bundle("", match("a_b", "certain")), scheduling.SourceNonsense, 0},
+		"more than it shows":   {200, bundle(`,"total":2`, match("a", "certain")), scheduling.NeedsClinic, 0},
+		"none of three shown":  {200, `{"resourceType":"Bundle","type":"searchset","total":3}`, scheduling.NeedsClinic, 0},
 		"nobody":               {200, `{"resourceType":"Bundle","type":"searchset","total":0}`, "", 0},
 		"in Parameters":        {200, `{"resourceType":"Parameters","parameter":[{"name":"return","resource":` + bundle("", match("a", "probable")) + `}]}`, "", 1},
 	} {

@@ -275,16 +275,35 @@ func (c *Client) FindPatients(ctx context.Context, q scheduling.PatientQuery) ([
 		return nil, c.judgeSearch(err)
 	case page.Failed() || page.Broken.Total() > 0:
 		return nil, c.readFault(scheduling.SourceNonsense, nil, "the source's list of patients is not whole")
+	case page.Next() != "":
+		return nil, c.needsClinic(nil)
 	}
+	return c.hitsOn(page, q.MayBe)
+}
+
+// hitsOn are those on a page who may be meant. One that cannot be named, or that
+// is counted and not shown, must not be taken for nobody.
+func (c *Client) hitsOn(page *fhir.Page, mayBe func(scheduling.NativePatient) bool) ([]scheduling.NativePatient, error) {
 	var out []scheduling.NativePatient
+	seen := 0
 	for i := range page.Entries {
-		if p, ok := page.Entries[i].Resource.(*model.Patient); ok {
-			if native := fhir.NativePatient(p); q.MayBe(native) && scheduling.ValidID(native.ID) {
-				out = append(out, native)
-			}
+		p, ok := page.Entries[i].Resource.(*model.Patient)
+		if !ok {
+			continue
+		}
+		seen++
+		native := fhir.NativePatient(p)
+		native.Grade = gradeOf(page.Entries[i].Search)
+		twin := func(one scheduling.NativePatient) bool { return one.ID == native.ID }
+		switch {
+		case !mayBe(native):
+		case !scheduling.ValidID(native.ID):
+			return nil, c.readFault(scheduling.SourceNonsense, nil, "the source names a patient by an id that is none")
+		case !slices.ContainsFunc(out, twin):
+			out = append(out, native)
 		}
 	}
-	if page.Next() != "" {
+	if total := page.Bundle.Total; total != nil && *total > seen {
 		return nil, c.needsClinic(nil)
 	}
 	return out, nil

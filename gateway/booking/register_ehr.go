@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"slotgate/scheduling"
@@ -36,12 +35,13 @@ func (r *Registrar) Native(ctx context.Context, principal string, source schedul
 	if err != nil || known {
 		return native, err
 	}
+	// Of one who is due for a look the native id is known all the same.
 	at, ok := r.At(source)
 	if !ok {
 		return "", &scheduling.Error{Code: scheduling.NotAcceptable, Who: scheduling.Gateway, Source: source, Message: "this source is no longer configured"}
 	}
 	j := &registration{Registrar: r, principal: principal, source: source, id: id, at: at, how: at.Registering()}
-	if j.how.Way == scheduling.RegisterNone {
+	if j.how.Way == scheduling.RegisterNone && native == "" {
 		return "", &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Param: "patient", Source: source, Message: "this source takes no new patients from us"}
 	}
 	// While a registration may be under way the person must not be forgotten.
@@ -52,7 +52,9 @@ func (r *Registrar) Native(ctx context.Context, principal string, source schedul
 }
 
 // Known is Native for one who is registered at the source already. known is
-// false where the person is the principal's, and the source does not know them.
+// false where the person is the principal's, and the source does not know them,
+// or was not asked for so long that Native must look at them again: native is
+// given then all the same.
 //
 // Errors: unknown-id; shedding.
 func (r *Registrar) Known(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, known bool, err error) {
@@ -68,7 +70,8 @@ func (r *Registrar) Known(ctx context.Context, principal string, source scheduli
 	case link.Forgotten:
 		return "", false, unknownPatient()
 	case link.State == scheduling.LinkKnown && (err == nil || is(err, scheduling.UnknownID)):
-		return link.Native, true, nil // a person's time may be over before the link's
+		// A person's time may be over before the link's.
+		return link.Native, r.fresh(link), nil
 	default:
 		return "", false, err
 	}
@@ -76,12 +79,17 @@ func (r *Registrar) Known(ctx context.Context, principal string, source scheduli
 
 // run registers under the lock.
 func (j *registration) run(ctx context.Context) (native string, err error) {
-	length := j.how.CallTimeout + 4*j.how.ReadTimeout
+	length := j.how.CallTimeout + 6*j.how.ReadTimeout
 	lock, err := j.locked(ctx, j.source, j.person, length+j.opts.Margin)
 	if err != nil {
 		return "", err
 	}
-	defer j.unlock(ctx, j.source, lock)
+	made := false
+	defer func() {
+		if !made || !j.linger(ctx, lock) {
+			j.unlock(ctx, j.source, lock)
+		}
+	}()
 	within, cancel := atMost(ctx, length)
 	defer cancel()
 	links, err := j.People.Links(within, j.principal, j.id)
@@ -89,14 +97,32 @@ func (j *registration) run(ctx context.Context) (native string, err error) {
 		return "", err
 	}
 	if j.link = links[j.source]; j.link.State == scheduling.LinkKnown {
-		return j.link.Native, nil
+		if still, err := j.recheck(within); err != nil || still {
+			return j.link.Native, err
+		}
 	}
 	found, err := j.register(within)
 	j.told(within, found, err)
 	if err != nil {
 		return "", j.refusal(err)
 	}
+	made = found.Made
 	return found.ID, nil
+}
+
+// linger keeps the lock for as long as the source's searches may not show yet who
+// was made: another principal's search would find nobody.
+func (j *registration) linger(ctx context.Context, lock scheduling.Lease) bool {
+	later, ok := lock.(interface {
+		Linger(ctx context.Context, ttl time.Duration) error
+	})
+	if !ok || j.how.Lag <= 0 {
+		return false
+	}
+	if err := later.Linger(context.WithoutCancel(ctx), j.how.Lag); err != nil {
+		j.Log.WarnContext(ctx, "a lock at a source does not outlast its searches", "source", j.source, "error", err)
+	}
+	return true
 }
 
 // register finds or makes the Patient, and keeps the link.
@@ -128,11 +154,13 @@ func (j *registration) register(ctx context.Context) (found scheduling.NativePat
 // known finds whom the source knows already, where it is asked before anybody is
 // made.
 func (j *registration) known(ctx context.Context) (scheduling.NativePatient, error) {
-	switch j.how.Way {
-	case scheduling.RegisterSearch:
+	switch {
+	case j.how.Way == scheduling.RegisterSearch:
 		return j.search(ctx)
-	case scheduling.RegisterMatch:
+	case j.how.Way == scheduling.RegisterMatch:
 		return j.match(ctx)
+	case j.conditional() && len(j.person.Naming()) == 0:
+		return j.search(ctx) // there is no condition by which the source could know them
 	default:
 		return scheduling.NativePatient{}, nil
 	}
@@ -147,15 +175,16 @@ func (j *registration) match(ctx context.Context) (scheduling.NativePatient, err
 	switch {
 	case err != nil, len(list) == 0:
 		return none, err
-	case len(list) > 1:
+	case len(list) > 1, list[0].Grade == scheduling.MatchPossible:
 		return none, j.needsClinic()
 	default:
 		return list[0], j.certain(list[0], list[0].Grade != scheduling.MatchCertain)
 	}
 }
 
-// conditional: the create may be sent again, since it is conditional on our own
-// identifier (law 5).
+// conditional: the create is conditional on the person's identifiers and ours.
+// Servers that look first and add later make two of two all the same, so it is
+// not sent again while the first may still run (law 5).
 func (j *registration) conditional() bool { return j.how.Way == scheduling.RegisterIfNoneExist }
 
 // settle finds out what became of a call whose answer is not known: by our
@@ -164,22 +193,27 @@ func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, er
 	query := scheduling.PatientQuery{Identifiers: []scheduling.PersonIdentifier{j.ours()}}
 	past := j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag
 	list, err := j.at.FindPatients(ctx, query)
-	if err == nil && len(list) == 0 && past && !j.conditional() {
+	if err == nil && len(list) == 0 && past {
 		list, err = j.at.FindPatients(ctx, query) // two reads must find nothing (law 5)
 	}
 	var none scheduling.NativePatient
 	switch {
 	case err == nil && len(list) > 1:
-		return none, j.needsClinic()
+		return none, j.several(ctx, list)
 	case err == nil && len(list) == 1:
+		if !j.isOurs(list[0]) || j.certain(list[0], false) != nil {
+			return none, j.unclear(ctx)
+		}
 		list[0].Made = true
 		return list[0], j.keep(ctx, list[0])
 	case is(err, scheduling.SourceSlow, scheduling.SourceNonsense, scheduling.SourceDown):
 		return none, j.unsettled()
 	case err != nil && !is(err, scheduling.NotSupported):
 		return none, err
-	case j.conditional(), past:
+	case past:
 		return none, nil
+	case j.link.Unclear:
+		return none, j.needsClinic()
 	default:
 		return none, j.unsettled()
 	}
@@ -214,10 +248,7 @@ func (j *registration) search(ctx context.Context) (scheduling.NativePatient, er
 			return list[0], j.certain(list[0], true)
 		}
 	}
-	for _, name := range j.person.Names {
-		if name.Family == "" && len(name.Given) == 0 {
-			continue
-		}
+	for _, name := range j.names() {
 		list, err := j.at.FindPatients(ctx, scheduling.PatientQuery{Name: name, BirthDate: j.person.BirthDate})
 		if err != nil {
 			return none, err
@@ -225,21 +256,28 @@ func (j *registration) search(ctx context.Context) (scheduling.NativePatient, er
 		if len(list) > 0 {
 			return none, j.needsClinic()
 		}
-		break // further names are former ones, or other spellings
 	}
 	return none, nil
 }
 
-// certain judges one whom the source took for the person.
-func (j *registration) certain(p scheduling.NativePatient, byIdentifier bool) error {
-	switch {
-	case p.Bare:
-		return nil
-	case byIdentifier && !j.person.SharesIdentifier(p.Identifiers), j.person.Contradicts(p):
-		return j.needsClinic()
-	default:
-		return nil
+// mostNames is how many names of a person are looked for.
+const mostNames = 3
+
+// names are those to look for: the source may know a person by a former one.
+func (j *registration) names() (list []scheduling.PersonName) {
+	seen := map[string]bool{}
+	for _, name := range j.person.Names {
+		key := scheduling.NameKey(name.Family)
+		if len(name.Given) > 0 {
+			key += " " + scheduling.NameKey(name.Given[0])
+		}
+		if (name.Family == "" && len(name.Given) == 0) || seen[key] || len(list) == mostNames {
+			continue
+		}
+		seen[key] = true
+		list = append(list, name)
 	}
+	return list
 }
 
 // create asks the source for a Patient. The intent is kept before it is sent.
@@ -262,18 +300,24 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	switch {
 	case is(err, scheduling.InDoubt):
 		return none, err
-	case err == nil && !found.Made:
-		err = j.certain(found, false)
-		// Whom the source says to have already may be the work of an earlier call
-		// of ours, whose answer was lost.
-		found.Made = before.State == scheduling.LinkSending && (found.Bare || slices.Contains(found.Identifiers, j.ours()))
+	case err == nil:
+		if found, err = j.believed(ctx, found); is(err, scheduling.InDoubt) {
+			return none, err
+		}
 	}
-	if err != nil {
+	switch {
+	case err != nil && found.Made:
+		// Somebody may have been made, and it is not known who.
+		return none, j.unclear(ctx)
+	case err != nil:
 		// A refusal is final: nothing of this call is there. An earlier one may
 		// still be in doubt.
 		j.refused(ctx, before)
 		return none, err
 	}
+	// Whom the source says to have already may be the work of an earlier call of
+	// ours, whose answer was lost.
+	found.Made = found.Made || before.State == scheduling.LinkSending && j.isOurs(found)
 	return found, j.keep(ctx, found)
 }
 
@@ -293,6 +337,7 @@ func (j *registration) refused(ctx context.Context, before scheduling.PatientLin
 // stays so.
 func (j *registration) keep(ctx context.Context, found scheduling.NativePatient) error {
 	j.link.State, j.link.Native, j.link.Made, j.link.Created = scheduling.LinkKnown, found.ID, found.Made, j.now()
+	j.link.Checked, j.link.Unclear = j.link.Created, false
 	if err := j.made(ctx, found); err != nil {
 		return err
 	}

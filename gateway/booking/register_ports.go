@@ -61,6 +61,9 @@ type Registry interface {
 	// is; none is no error, and means that it knows nobody like them. It ends as
 	// FindPatients does, or with missing-data.
 	MatchPatients(ctx context.Context, person scheduling.Registration) ([]scheduling.NativePatient, error)
+	// ReadPatient reads one. It ends as EHR's reads do; unknown-id says that there
+	// is no such Patient any more, not-supported that none may be read.
+	ReadPatient(ctx context.Context, id string) (scheduling.NativePatient, error)
 }
 
 // Named tells what names a patient: Books does.
@@ -85,6 +88,9 @@ type RegisterOptions struct {
 	// OrphanGrace is how long after it was made a Patient without an appointment
 	// is not listed for the clinic yet.
 	OrphanGrace time.Duration `yaml:"orphan_grace"`
+	// Recheck is after how long the Patient of a person is looked at again before
+	// anything is booked for them.
+	Recheck time.Duration `yaml:"recheck"`
 }
 
 // SetDefaults fills in what works.
@@ -92,7 +98,7 @@ func (o *RegisterOptions) SetDefaults() {
 	*o = RegisterOptions{
 		Limits: scheduling.DefaultRegistrationLimits(),
 		Wait:   25 * time.Second, WaitRunning: 5 * time.Second, Margin: 5 * time.Second, KeepDoubt: 72 * time.Hour,
-		OrphanGrace: 10 * time.Minute,
+		OrphanGrace: 10 * time.Minute, Recheck: 24 * time.Hour,
 	}
 }
 
@@ -129,6 +135,7 @@ func (o RegisterOptions) Validate() error {
 		{"margin", o.Margin, time.Minute},
 		{"keep_doubt", o.KeepDoubt, 30 * 24 * time.Hour},
 		{"orphan_grace", o.OrphanGrace, 24 * time.Hour},
+		{"recheck", o.Recheck, 30 * 24 * time.Hour},
 	} {
 		if d.value <= 0 || d.value > d.most {
 			return fmt.Errorf("%s: must be more than 0 and at most %s", d.key, d.most)

@@ -152,7 +152,7 @@ func (d *Desk) patient(ctx context.Context, c Caller, source scheduling.SourceID
 // register makes the source know every patient of the request.
 func (d *Desk) register(ctx context.Context, c Caller, source scheduling.SourceID, refs []scheduling.PatientRef) error {
 	for _, ref := range refs {
-		if ref.Native != "" {
+		if ref.Native != "" && !scheduling.OwnPatientID(ref.Asked) {
 			continue
 		}
 		if _, err := d.Patients.Native(ctx, c.Principal, source, ref.Asked); err != nil {

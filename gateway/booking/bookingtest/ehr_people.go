@@ -3,6 +3,7 @@ package bookingtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,18 @@ func (h *EHR) Patients() []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// Twin has everybody there twice: what racing does.
+func (h *EHR) Twin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tick()
+	for _, p := range slices.Collect(maps.Values(h.folk.patients)) {
+		h.serial++
+		p.ID = fmt.Sprintf("p%d", h.serial)
+		h.folk.patients[p.ID] = p
+	}
 }
 
 // Coverages are those that it has, in order of id.
@@ -174,6 +187,23 @@ func (h *EHR) FindPatients(ctx context.Context, q scheduling.PatientQuery) ([]sc
 // MatchPatients is certain of those who share an identifier.
 func (h *EHR) MatchPatients(ctx context.Context, person scheduling.Registration) ([]scheduling.NativePatient, error) {
 	return h.FindPatients(ctx, scheduling.PatientQuery{Identifiers: person.Naming()})
+}
+
+// ReadPatient reads one Patient.
+func (h *EHR) ReadPatient(ctx context.Context, id string) (scheduling.NativePatient, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.mayRead(ctx); err != nil {
+		return scheduling.NativePatient{}, err
+	}
+	switch p, ok := h.folk.patients[id]; {
+	case h.state[BlindToPeople]:
+		return scheduling.NativePatient{}, h.blame(scheduling.NotSupported)
+	case !ok || h.state[HidesPeople]:
+		return scheduling.NativePatient{}, h.blame(scheduling.UnknownID)
+	default:
+		return p, nil
+	}
 }
 
 // Covering is how coverage is taken.
