@@ -150,7 +150,7 @@ func (p *Patients) sealCoverLink(ctx context.Context, l scheduling.CoverageLink,
 func (p *Patients) SaveCoverageLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.CoverageLink) error {
 	key := p.store.keys.principal(principal).coverLinks(id)
 	sealed, replicas := "", 0
-	if l.State != scheduling.LinkNone || l.Refused > 0 {
+	if l.State != scheduling.LinkNone || l.Refused > 0 || l.Identifier != "" {
 		var err error
 		if sealed, err = p.sealCoverLink(ctx, l, key, string(source)); err != nil {
 			return p.store.fault(err)

@@ -22,5 +22,10 @@ func (k sourceKeys) register(digest string) string { return k.tag + "register:" 
 //
 //	orphans       HASH  our identifier on the Patient -> version, a colon, the record (sealed)
 //	orphanplaces  HASH  digest of the Patient's id at the source -> our identifier
+//
+// And of all sources, since one may be taken out of the config:
+//
+//	<prefix>:orphansources  SET  ids of the sources that had some
+func (k keys) orphanSources() string      { return k.prefix + ":orphansources" }
 func (k sourceKeys) orphans() string      { return k.tag + "orphans" }
 func (k sourceKeys) orphanPlaces() string { return k.tag + "orphanplaces" }

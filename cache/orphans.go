@@ -117,6 +117,10 @@ func (o *Orphans) SaveOrphan(ctx context.Context, orphan scheduling.Orphan) erro
 	if err != nil {
 		return o.store.fault(err)
 	}
+	// First, and on its own: another shard may hold it.
+	if err := o.store.client.SAdd(ctx, o.store.keys.orphanSources(), string(orphan.Source)).Err(); err != nil {
+		return o.store.fault(err)
+	}
 	replicas, place := 0, ""
 	if orphan.Native == "" {
 		replicas = o.store.options.WaitReplicas
@@ -186,6 +190,23 @@ func (o *Orphans) Orphans(ctx context.Context, source scheduling.SourceID) ([]sc
 		list = append(list, orphan)
 	}
 	slices.SortFunc(list, func(a, b scheduling.Orphan) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	return list, nil
+}
+
+// OrphanSources are the sources that had orphans, in order of id, also such as
+// are configured no more.
+//
+// Errors: shedding.
+func (o *Orphans) OrphanSources(ctx context.Context) ([]scheduling.SourceID, error) {
+	all, err := o.store.client.SMembers(ctx, o.store.keys.orphanSources()).Result()
+	if err != nil {
+		return nil, o.store.fault(err)
+	}
+	list := make([]scheduling.SourceID, 0, len(all))
+	for _, id := range all {
+		list = append(list, scheduling.SourceID(id))
+	}
+	slices.Sort(list)
 	return list, nil
 }
 

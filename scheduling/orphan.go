@@ -17,9 +17,12 @@ type Orphan struct {
 	// Native is the Patient's id at the source; "" while that is not known.
 	Native string `json:"native,omitempty"`
 	// Principal and Patient are whose, and our id.
-	Principal string    `json:"principal"`
-	Patient   string    `json:"patient"`
-	Since     time.Time `json:"since"` // when the source was asked (UTC)
+	Principal string `json:"principal"`
+	Patient   string `json:"patient"`
+	// Coverage is our id where it is about a Coverage that the source may lack,
+	// and ID our identifier on that (CoverageIdentifierSystem).
+	Coverage string    `json:"coverage,omitempty"`
+	Since    time.Time `json:"since"` // when the source was asked (UTC)
 	// Looks counts the searches that found no such Patient.
 	Looks int `json:"looks,omitempty"`
 	// Blind: the source cannot be searched for it.

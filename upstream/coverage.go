@@ -144,6 +144,11 @@ func others(theirs, ours *model.Reference) bool {
 // judgeUncovered judges an answer that is not 2xx, or that cannot be read.
 func (c *Client) judgeUncovered(r *coverageReply, a *answer, err error, o order, sent *model.Coverage) error {
 	judged := c.judgeRefused(scheduling.CallCover, &r.reply, a, err)
+	if unavailable(r, a) {
+		down := scheduling.Blame(scheduling.SourceDown, c.source.ID, &fault{status: a.status}, "the source takes nothing just now")
+		down.RetryAfter = retryAfter(a, c.now())
+		return down
+	}
 	if scheduling.CodeOf(judged) == scheduling.InDoubt {
 		return judged
 	}
@@ -162,6 +167,14 @@ func (c *Client) judgeUncovered(r *coverageReply, a *answer, err error, o order,
 		e.RetryAfter = from.RetryAfter
 	}
 	return e
+}
+
+// unavailable: the source, or what stands before it, says that it does nothing
+// just now, and nothing in the answer speaks of a Coverage. Where Coverage cannot
+// be searched, a doubt would keep it from ever being sent; whoever sends it again
+// looks for it first, or makes the create conditional on the same identifier.
+func unavailable(r *coverageReply, a *answer) bool {
+	return a.status == http.StatusServiceUnavailable && len(r.coverages) == 0 && a.header.Get("Location") == "" && a.header.Get("ETag") == ""
 }
 
 // refuseCoverage says what a refusal means. A Coverage that is not taken is the

@@ -18,8 +18,11 @@ type orphan struct {
 	Source scheduling.SourceID `json:"source"`
 	// Native is the Patient's id at the source; left out where it is not known
 	// whether the source has made one, and it cannot be searched for it.
-	Native string    `json:"native,omitempty"`
-	Since  time.Time `json:"since"`
+	Native string `json:"native,omitempty"`
+	// Coverage is our id of the coverage that the source may lack: then the other
+	// two are those of the Coverage.
+	Coverage string    `json:"coverage,omitempty"`
+	Since    time.Time `json:"since"`
 }
 
 // listOrphans gives those who wait for the clinic.
@@ -33,7 +36,7 @@ func (s *Server) listOrphans(c *fiber.Ctx) error {
 			return s.told(c, err)
 		}
 		for _, o := range all {
-			list = append(list, orphan{ID: o.ID, Source: o.Source, Native: o.Native, Since: o.Since.UTC()})
+			list = append(list, orphan{ID: o.ID, Source: o.Source, Native: o.Native, Coverage: o.Coverage, Since: o.Since.UTC()})
 		}
 	}
 	return send(c, list)

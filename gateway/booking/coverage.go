@@ -25,6 +25,8 @@ type Insurance interface {
 	// Errors: in-doubt where it is not known yet what the source did; unknown-id
 	// where the coverage, or whom it names, was forgotten; else what ends a call.
 	SendCoverage(ctx context.Context, principal string, source scheduling.SourceID, id string) error
+	// CoverageGivenUp lists one for the operator that is sent no more.
+	CoverageGivenUp(ctx context.Context, principal string, source scheduling.SourceID, id string) error
 }
 
 // Covered is a coverage as a source knows it.
@@ -32,6 +34,8 @@ type Covered struct {
 	ID      string
 	Patient string // our id
 	Has     bool   // the source has this version
+	Dead    bool   // it is not in force: withdrawn, or past
+	Unsent  bool   // it is dead, and the source, which never had it, is not told
 }
 
 var _ Insurance = (*Registrar)(nil)
@@ -82,7 +86,13 @@ func (r *Registrar) CoverageFor(ctx context.Context, principal string, source sc
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Covered{ID: c.ID, Patient: c.Patient, Has: has(links[source], c)})
+		link := links[source]
+		gone := dead(c, r.now())
+		unknown := gone && link.Native == "" && link.State == scheduling.LinkNone
+		if unknown && len(named) == 0 {
+			continue
+		}
+		list = append(list, Covered{ID: c.ID, Patient: c.Patient, Has: !unknown && has(link, c), Dead: gone, Unsent: unknown})
 	}
 	return list, nil
 }
@@ -153,6 +163,10 @@ func (r *Registrar) Cover(ctx context.Context, principal, id string) ([]CoverRes
 		sources = append(sources, string(source))
 	}
 	slices.Sort(sources)
+	had, err := r.Coverages.CoverageLinks(ctx, principal, id)
+	if err != nil {
+		return nil, err
+	}
 	var results []CoverResult
 	for _, name := range sources {
 		source := scheduling.SourceID(name)
@@ -160,7 +174,11 @@ func (r *Registrar) Cover(ctx context.Context, principal, id string) ([]CoverRes
 		if err != nil {
 			return nil, err
 		}
-		if len(open) > 0 {
+		switch l := had[source]; {
+		case len(open) == 0:
+		case dead(c, r.now()) && l.Native == "" && l.State == scheduling.LinkNone:
+			results = append(results, CoverResult{Source: source, NotSent: true})
+		default:
 			results = append(results, r.coverAt(ctx, principal, source, id, open[0]))
 		}
 	}

@@ -52,6 +52,9 @@ func (r *Registrar) note(ctx context.Context, e scheduling.Entry, step schedulin
 		if r.Books == nil || e.State != scheduling.EntryBooked {
 			return nil
 		}
+		if step.State == scheduling.CoverSent && r.behind(ctx, e, step.ID) {
+			step.State = scheduling.CoverLater // another version came in between
+		}
 		next := e.Clone()
 		next.Private.Coverages = withStep(next.Private.Coverages, step)
 		if next.Journey == nil || step.State == scheduling.CoverLater {
@@ -71,6 +74,16 @@ func (r *Registrar) note(ctx context.Context, e scheduling.Entry, step schedulin
 		}
 	}
 	return busy(e.Source)
+}
+
+// behind tells whether the source has an older version than we.
+func (r *Registrar) behind(ctx context.Context, e scheduling.Entry, id string) bool {
+	c, err := r.coverage(ctx, e.Principal, id)
+	if err != nil {
+		return false
+	}
+	links, err := r.Coverages.CoverageLinks(ctx, e.Principal, id)
+	return err == nil && links[e.Source].Version < c.Version
 }
 
 // withStep is a copy of the steps with one in place of that of its id, or after

@@ -31,7 +31,7 @@ type Coverages interface {
 	// CoverageLinks gives what sources have of one; none is no error.
 	CoverageLinks(ctx context.Context, principal, id string) (map[scheduling.SourceID]scheduling.CoverageLink, error)
 	// SaveCoverageLink keeps one; one of no state is dropped, unless it says what
-	// the source refused. One that says sending is an intent, as Books.Save knows
+	// the source refused, or by which identifier it was sent. One that says sending is an intent, as Books.Save knows
 	// it.
 	SaveCoverageLink(ctx context.Context, principal string, source scheduling.SourceID, id string, l scheduling.CoverageLink) error
 }

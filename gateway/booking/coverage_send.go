@@ -1,9 +1,12 @@
 package booking
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"slotgate/scheduling"
@@ -19,31 +22,64 @@ type sending struct {
 	how       scheduling.Covering
 	link      scheduling.CoverageLink
 	natives   map[string]string // the source's ids of whom it names, by ours
+	lock      scheduling.Lease  // nil: it never had it
 }
 
-// SendCoverage has the source take a coverage, under a lock.
+// SendCoverage has the source take a coverage as it stands by then, under a lock.
+// Whoever sent last has seen the latest version: one that came meanwhile goes
+// too, whoever brought it.
 func (r *Registrar) SendCoverage(ctx context.Context, principal string, source scheduling.SourceID, id string) error {
 	at, how := r.insurer(source)
 	if how.Way == scheduling.CoverNone {
 		return &scheduling.Error{Code: scheduling.NotSupported, Who: scheduling.AtEHR, Param: "coverage", Source: source, Message: "this source takes no coverage from us"}
 	}
-	c, err := r.coverage(ctx, principal, id)
-	if err != nil {
+	for range maxRaces {
+		s := &sending{Registrar: r, principal: principal, source: source, at: at, how: how}
+		err := s.underLock(ctx, id)
+		if err == errOvertaken {
+			continue // another version names other people
+		}
+		if s.lock == nil || err != nil && !refusedCoverage(err) {
+			return err
+		}
+		switch now, lost := r.coverage(ctx, principal, id); {
+		case is(lost, scheduling.UnknownID), lost == nil && now.Version <= s.coverage.Version:
+			return err
+		case lost != nil:
+			return lost
+		}
+	}
+	return busy(source)
+}
+
+// underLock sends it once nobody else is at it: what was read before may be old
+// by then.
+func (s *sending) underLock(ctx context.Context, id string) error {
+	var err error
+	if s.coverage, err = s.Registrar.coverage(ctx, s.principal, id); err != nil {
 		return err
 	}
-	s := &sending{Registrar: r, principal: principal, source: source, coverage: c, at: at, how: how}
-	if err := s.identify(ctx); err != nil {
+	if err = s.identify(ctx); err != nil {
 		return err
 	}
-	length := how.CallTimeout + 3*how.ReadTimeout
-	lock, err := r.locked(ctx, source, s.name(), length+r.opts.Margin)
-	if err != nil {
+	length := s.how.CallTimeout + 3*s.how.ReadTimeout
+	if s.lock, err = s.locked(ctx, s.source, s.name(), length+s.opts.Margin); err != nil {
 		return err
 	}
-	defer r.unlock(ctx, source, lock)
+	defer s.unlock(ctx, s.source, s.lock)
 	within, cancel := atMost(ctx, length)
 	defer cancel()
+	if s.coverage, err = s.Registrar.coverage(within, s.principal, id); err != nil {
+		return err
+	}
+	if named, err := patientsIn(s.coverage); err != nil || !s.knows(named) {
+		return cmp.Or(err, errOvertaken)
+	}
 	return s.run(within)
+}
+
+func (s *sending) knows(people []string) bool {
+	return !slices.ContainsFunc(people, func(id string) bool { return s.natives[id] == "" })
 }
 
 // identify finds the source's ids of everyone whom the coverage names. A
@@ -73,8 +109,12 @@ func (s *sending) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.link = links[s.source]; has(s.link, s.coverage) {
+	s.link = links[s.source]
+	switch newer := s.link.Version > s.coverage.Version; {
+	case has(s.link, s.coverage), newer && s.link.State == scheduling.LinkKnown:
 		return nil
+	case newer:
+		return s.unsettled() // an older version never follows a newer one
 	}
 	if s.link.State == scheduling.LinkSending {
 		done, err := s.settle(ctx)
@@ -83,9 +123,21 @@ func (s *sending) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.lookedFor() && s.taken(ctx, 0) && has(s.link, s.coverage) {
+		return nil
+	}
+	if !s.replacing() && dead(s.coverage, s.now()) {
+		return scheduling.Refuse(scheduling.NotAcceptable, "coverage", "the coverage is not in force any more")
+	}
 	err = s.put(ctx)
 	s.told(ctx, "taken", err)
 	return err
+}
+
+// lookedFor: a call of ours was answered with 503, which says that nothing was
+// done, and may have been done all the same.
+func (s *sending) lookedFor() bool {
+	return !s.replacing() && s.link.State == scheduling.LinkNone && s.link.Identifier != ""
 }
 
 // replacing: it is a new version of what the source has, sent to its id. That
@@ -114,7 +166,9 @@ func (s *sending) settle(ctx context.Context) (done bool, err error) {
 		return false, nil
 	case err == nil && past:
 		return false, nil
-	case err == nil, is(err, scheduling.NotSupported, scheduling.SourceSlow, scheduling.SourceNonsense, scheduling.SourceDown):
+	case is(err, scheduling.NotSupported):
+		return false, s.unseen(ctx)
+	case err == nil, is(err, scheduling.SourceSlow, scheduling.SourceNonsense, scheduling.SourceDown):
 		return false, s.unsettled()
 	default:
 		return false, err
@@ -156,7 +210,7 @@ func (s *sending) call(ctx context.Context) error {
 		Coverage: s.coverage, Natives: s.natives, Identifier: s.link.Identifier, Native: s.link.Native, Conditional: s.how.Conditional,
 	})
 	s.reach("coverage.answered")
-	if is(err, scheduling.SourceRefused, scheduling.SourceNonsense, scheduling.SourceSlow) && s.taken(ctx) {
+	if is(err, scheduling.SourceRefused, scheduling.SourceNonsense, scheduling.SourceSlow) && s.taken(ctx, s.coverage.Version) {
 		return nil // an answer that is in no table: it is there all the same
 	}
 	switch {
@@ -169,21 +223,26 @@ func (s *sending) call(ctx context.Context) error {
 	return err
 }
 
-// taken looks for what was refused in an unknown way.
-func (s *sending) taken(ctx context.Context) bool {
+// taken looks for what was refused in an unknown way. version is that which it is
+// then; 0: nobody knows, and it is replaced.
+func (s *sending) taken(ctx context.Context, version uint64) bool {
 	if s.replacing() {
 		return false
 	}
 	native, found, err := s.at.FindCoverage(ctx, s.link.Identifier)
-	return err == nil && found && s.keep(ctx, native, s.coverage.Version) == nil
+	return err == nil && found && s.keep(ctx, native, version) == nil
 }
 
 // restore forgets a call that changed nothing. An earlier one may still be in
 // doubt.
 func (s *sending) restore(ctx context.Context, before scheduling.CoverageLink, cause error) {
+	identifier := s.link.Identifier
 	s.link = before
-	if refusedCoverage(cause) {
+	switch {
+	case refusedCoverage(cause):
 		s.link.Refused = s.coverage.Version
+	case is(cause, scheduling.SourceDown):
+		s.link.Identifier = identifier // the next one is the same: looked for first, or conditional
 	}
 	if err := s.saveLink(ctx); err != nil {
 		s.Log.WarnContext(ctx, "a refused coverage is looked for again", "source", s.source, "coverage", s.coverage.ID, "error", err)
@@ -206,7 +265,7 @@ func (s *sending) keep(ctx context.Context, native scheduling.NativeCoverage, ve
 	if err := s.saveLink(ctx); err != nil {
 		return err
 	}
-	return s.subscribed(ctx)
+	return errors.Join(s.subscribed(ctx), s.settled(ctx, s.source, s.coverage.ID, s.link))
 }
 
 // subscribed: whoever else the coverage names is there for its sake, and needs no
@@ -235,6 +294,15 @@ func (s *sending) unsettled() error {
 		Code: scheduling.InDoubt, Who: scheduling.AtEHR, Source: s.source, RetryAfter: wait,
 		Message: "it is not known yet whether the source took the coverage",
 	}
+}
+
+// unseen is unsettled where the source cannot be asked: only a person can find
+// out.
+func (s *sending) unseen(ctx context.Context) error {
+	if err := s.forPerson(ctx, s.principal, s.source, s.coverage, s.link); err != nil {
+		return err
+	}
+	return s.unsettled()
 }
 
 // told counts how it ended, and says it to the operator: by words, not by ids.

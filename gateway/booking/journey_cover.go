@@ -38,13 +38,16 @@ func (d *Desk) coversOf(ctx context.Context, c Caller, req BookRequest, source s
 		if at := slices.IndexFunc(before, func(s scheduling.CoverStep) bool { return s.ID == one.ID }); at >= 0 {
 			step = before[at]
 		}
-		if one.Has {
+		switch {
+		case one.Has:
 			step.State, step.Reason = scheduling.CoverSent, ""
+		case one.Unsent:
+			step.State, step.Reason = scheduling.CoverNotSent, ""
 		}
 		plan.steps = append(plan.steps, step)
 	}
 	plan.lacks = plan.way == scheduling.CoverFirst && slices.ContainsFunc(req.Patients, func(patient string) bool {
-		covered := slices.ContainsFunc(list, func(one Covered) bool { return one.Patient == patient })
+		covered := slices.ContainsFunc(list, func(one Covered) bool { return one.Patient == patient && !one.Dead })
 		return scheduling.OwnPatientID(patient) && !covered
 	})
 	return plan, nil
@@ -169,6 +172,9 @@ func (d *Desk) coverAfter(ctx context.Context, e scheduling.Entry) (scheduling.E
 		if cause != nil && step.State == scheduling.CoverLater && late {
 			step.State = scheduling.CoverNotSent
 			d.alarm(ctx, "coverage-not-sent", e)
+			if err := d.giveUp(ctx, e, step.ID); err != nil {
+				return e, err // it is listed first: it must not be silent
+			}
 		}
 		saved, err := d.covered(ctx, e, step)
 		if err != nil {
@@ -179,6 +185,13 @@ func (d *Desk) coverAfter(ctx context.Context, e scheduling.Entry) (scheduling.E
 		}
 	}
 	return e, nil
+}
+
+func (d *Desk) giveUp(ctx context.Context, e scheduling.Entry, id string) error {
+	if d.Insurance == nil {
+		return nil
+	}
+	return d.Insurance.CoverageGivenUp(ctx, e.Principal, e.Source, id)
 }
 
 // covered writes down what became of one coverage of a booked entry.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"slotgate/scheduling"
@@ -23,6 +24,8 @@ type Orphans interface {
 	DropOrphansOf(ctx context.Context, source scheduling.SourceID, natives []string) error
 	// Orphans gives all of a source, the earliest first.
 	Orphans(ctx context.Context, source scheduling.SourceID) ([]scheduling.Orphan, error)
+	// OrphanSources are those that had some, also such as are configured no more.
+	OrphanSources(ctx context.Context) ([]scheduling.SourceID, error)
 }
 
 // Keeping is what the desk tells of the people whom bookings name: the Registrar
@@ -91,6 +94,7 @@ func (j *registration) made(ctx context.Context, found scheduling.NativePatient)
 	case j.OrphanStore == nil || j.link.Identifier == "":
 		return nil
 	case found.Made:
+		j.shows(j.source, []scheduling.NativePatient{found}, j.link.Identifier)
 		return j.OrphanStore.SaveOrphan(context.WithoutCancel(ctx), j.orphan(found.ID))
 	default:
 		return j.OrphanStore.DropOrphan(context.WithoutCancel(ctx), j.source, j.link.Identifier, 0)
@@ -136,7 +140,11 @@ func (r *Registrar) Orphans(ctx context.Context) ([]scheduling.Orphan, error) {
 	if r.OrphanStore == nil || r.Sources == nil {
 		return list, nil
 	}
-	for _, source := range r.Sources() {
+	sources, err := r.orphanSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range sources {
 		all, err := r.OrphanStore.Orphans(ctx, source)
 		if err != nil {
 			return nil, err
@@ -145,9 +153,11 @@ func (r *Registrar) Orphans(ctx context.Context) ([]scheduling.Orphan, error) {
 			if o.Ticked != nil || !r.certain(o) {
 				continue
 			}
-			at, err := r.homeOf(ctx, o)
-			if err != nil {
-				return nil, err
+			at := homeNone
+			if o.Coverage == "" {
+				if at, err = r.homeOf(ctx, o); err != nil {
+					return nil, err
+				}
 			}
 			if at == homeNone {
 				list = append(list, o)
@@ -155,6 +165,22 @@ func (r *Registrar) Orphans(ctx context.Context) ([]scheduling.Orphan, error) {
 		}
 	}
 	return list, nil
+}
+
+// orphanSources are ours, and those that were taken out of the config: their
+// Patients are there all the same.
+func (r *Registrar) orphanSources(ctx context.Context) ([]scheduling.SourceID, error) {
+	had, err := r.OrphanStore.OrphanSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sources := r.Sources()
+	for _, source := range had {
+		if !slices.Contains(sources, source) {
+			sources = append(slices.Clip(sources), source)
+		}
+	}
+	return sources, nil
 }
 
 // unseenFor is how long a Patient may be looked for in vain before the clinic is
@@ -187,6 +213,11 @@ func (r *Registrar) TickOff(ctx context.Context, id, by, reason string) error {
 	o.Ticked = &scheduling.Decision{Native: o.Native, By: by, Reason: reason, At: r.now()}
 	if err := r.OrphanStore.SaveOrphan(ctx, o); err != nil {
 		return err
+	}
+	if o.Coverage != "" {
+		if err := r.coverSeen(ctx, o); err != nil {
+			return err
+		}
 	}
 	r.Log.InfoContext(ctx, "a person has seen to an orphan", "orphan", o, "by", by) // the reason is free text: it stays in the record
 	return nil
@@ -238,6 +269,13 @@ func (r *sweep) orphan(ctx context.Context, o scheduling.Orphan) (listed bool, e
 		}
 		return false, err
 	}
+	if o.Coverage != "" {
+		if now.Sub(o.Saved) > 24*time.Hour {
+			o.Saved = now
+			err = r.OrphanStore.SaveOrphan(ctx, o)
+		}
+		return true, err
+	}
 	unread := o.Principal == "" // it cannot be unsealed just now, and stays as it is
 	if o.Native == "" && !unread && now.Before(r.until) {
 		if o, err = r.lookFor(ctx, o); err != nil || o.ID == "" {
@@ -255,6 +293,28 @@ func (r *sweep) orphan(ctx context.Context, o scheduling.Orphan) (listed bool, e
 		err = r.OrphanStore.SaveOrphan(ctx, o)
 	}
 	return at == homeNone && r.certain(o), err
+}
+
+// shows notes that the source gives our identifiers back: what it does not find
+// by them is not there.
+func (r *Registrar) shows(source scheduling.SourceID, list []scheduling.NativePatient, identifier string) {
+	ours := scheduling.PersonIdentifier{System: scheduling.PatientIdentifierSystem, Value: identifier}
+	if slices.ContainsFunc(list, func(p scheduling.NativePatient) bool { return slices.Contains(p.Identifiers, ours) }) {
+		r.sweeps.show(source)
+	}
+}
+
+// rest writes down those beside the first who carry the same identifier of ours:
+// each is somebody whom the clinic must see to.
+func (r *sweep) rest(ctx context.Context, o scheduling.Orphan, list []scheduling.NativePatient) error {
+	for i, one := range list {
+		twin := o
+		twin.ID, twin.Native, twin.Version, twin.Saved = o.ID+"."+strconv.Itoa(i+2), one.ID, 0, r.now()
+		if err := r.OrphanStore.SaveOrphan(ctx, twin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // looksForOrphan is how many searches must find nobody, once a call whose answer
@@ -283,7 +343,18 @@ func (r *sweep) lookFor(ctx context.Context, o scheduling.Orphan) (scheduling.Or
 		r.until = time.Time{}
 		return o, nil // asked again at the next sweep
 	case len(list) > 0:
+		r.shows(o.Source, list, o.ID)
+		if err := r.rest(ctx, o, list[1:]); err != nil {
+			return o, err
+		}
 		o.Native = list[0].ID
+	case !r.sweeps.shown(o.Source) && o.Looks+1 >= looksForOrphan:
+		// It may keep no identifiers of others: that none is found says nothing.
+		o.Blind = true
+		if o.Looks >= looksForOrphan {
+			return o, nil // as it is written down
+		}
+		o.Looks++
 	case o.Looks+1 >= looksForOrphan:
 		return scheduling.Orphan{}, r.OrphanStore.DropOrphan(ctx, o.Source, o.ID, o.Version)
 	default:

@@ -56,10 +56,27 @@ func (d *Desk) sweepOrphans(ctx context.Context, source scheduling.SourceID) {
 	}
 }
 
-// sweeps remembers when the orphans of a source were looked at.
+// sweeps remembers when the orphans of a source were looked at, and which sources
+// have shown an identifier of ours on a Patient that we made.
 type sweeps struct {
-	mu   sync.Mutex
-	last map[scheduling.SourceID]time.Time
+	mu    sync.Mutex
+	last  map[scheduling.SourceID]time.Time
+	shows map[scheduling.SourceID]bool
+}
+
+func (s *sweeps) show(source scheduling.SourceID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shows == nil {
+		s.shows = map[scheduling.SourceID]bool{}
+	}
+	s.shows[source] = true
+}
+
+func (s *sweeps) shown(source scheduling.SourceID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shows[source]
 }
 
 // sweepEvery is how often.

@@ -65,3 +65,15 @@ func (s *Orphans) Orphans(_ context.Context, source scheduling.SourceID) ([]sche
 	slices.SortFunc(list, func(a, b scheduling.Orphan) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
 	return list, nil
 }
+
+// OrphanSources are those of whom there are some.
+func (s *Orphans) OrphanSources(context.Context) ([]scheduling.SourceID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []scheduling.SourceID
+	for _, o := range s.kept {
+		list = append(list, o.Source)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
