@@ -99,6 +99,10 @@ func noticeCode(n booking.Notice) string {
 		return "changed-by-clinic"
 	case booking.OldStillBooked:
 		return "replaced-not-cancelled"
+	case booking.OldKept:
+		return "replaced-kept"
+	case booking.NotShown:
+		return "not-shown"
 	case booking.NotReached:
 		return "source-not-reached"
 	case booking.CoverageRefused:

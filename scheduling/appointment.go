@@ -81,6 +81,12 @@ func (s AppointmentStatus) Stands() bool {
 	}
 }
 
+// Cancellable tells whether a cancel is worth a try: the diagram allows it, or
+// the EHR shows a status, or none, from which nothing follows.
+func (s AppointmentStatus) Cancellable() bool {
+	return s.MayBecome(ApptCancelled) || s == ApptProposed || !s.Known()
+}
+
 // Void tells that the appointment was taken back.
 func (s AppointmentStatus) Void() bool { return s == ApptCancelled || s == ApptError }
 

@@ -53,7 +53,7 @@ func TestStatesOfEntriesThatClaimSlotsAreThoseThatAnEHRMayKnowOf(t *testing.T) {
 			t.Errorf("%s may not stay", state)
 		}
 	}
-	for _, step := range [][2]EntryState{{EntryCancelled, EntryBooked}, {EntryDoubt, EntryFree}, {EntryBooked, EntryFree}, {EntryReleasing, EntryBooking}, {EntryNotBooked, EntryFree}} {
+	for _, step := range [][2]EntryState{{EntryCancelled, EntryHeld}, {EntryDoubt, EntryFree}, {EntryBooked, EntryFree}, {EntryReleasing, EntryBooking}, {EntryNotBooked, EntryFree}} {
 		if step[0].MayBecome(step[1]) {
 			t.Errorf("%s became %s", step[0], step[1])
 		}

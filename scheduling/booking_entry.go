@@ -16,6 +16,8 @@ import (
 //	doubt -> booked | cancelling | not-booked
 //	booked -> cancelling -> cancelled | booked
 //	cancelled -> booking (only to give back what a failed reschedule took)
+//	cancelled -> booked (it was only not shown, and shows again)
+//	releasing -> booked (a hold of which only the EHR knew, and which was a booking)
 type EntryState string
 
 // The states of an entry.
@@ -43,7 +45,7 @@ func entrySteps(from EntryState) []EntryState {
 	case EntryHeld:
 		return []EntryState{EntryHolding, EntryBooking, EntryReleasing, EntryFree}
 	case EntryReleasing:
-		return []EntryState{EntryFree, EntryHeld}
+		return []EntryState{EntryFree, EntryHeld, EntryBooked}
 	case EntryBooking:
 		return []EntryState{EntryBooked, EntryDoubt, EntryHeld, EntryReleasing, EntryFree, EntryCancelling, EntryCancelled, EntryNotBooked}
 	case EntryDoubt:
@@ -56,7 +58,7 @@ func entrySteps(from EntryState) []EntryState {
 		// A booking that appears late, within the day that reads go on.
 		return []EntryState{EntryBooked, EntryCancelling}
 	case EntryCancelled:
-		return []EntryState{EntryBooking}
+		return []EntryState{EntryBooking, EntryBooked}
 	default:
 		return nil
 	}
@@ -155,6 +157,17 @@ type Doubt struct {
 	Unresolved bool `json:"unresolved,omitempty"`
 }
 
+// Absence is that the EHR does not show an appointment that it never showed as
+// cancelled. One such answer proves nothing: a lagging replica, a proxy or a
+// tenant that is away gives it as well.
+type Absence struct {
+	Since time.Time `json:"since"` // the first read that did not show it
+	Last  time.Time `json:"last"`  // the latest that counts
+	Looks int       `json:"looks"` // reads that did not show it, in a row
+	// Given: it was shown, for other patients than ours.
+	Given bool `json:"given,omitempty"`
+}
+
 // Wish is a cancel that was asked for while something else was unsettled; it
 // is done at settlement.
 type Wish struct {
@@ -250,6 +263,9 @@ type Entry struct {
 	Doubt     *Doubt      `json:"doubt,omitempty"`
 	Wanted    *Wish       `json:"wanted,omitempty"` // a cancel to be done at settlement
 	Decision  *Decision   `json:"decision,omitempty"`
+	// Absent: the EHR does not show the appointment; kept beyond the end of one
+	// that was never seen as cancelled, since it may show again.
+	Absent *Absence `json:"absent,omitempty"`
 	// Journey: the booking registers people or sends coverage.
 	Journey *Journey `json:"journey,omitempty"`
 
@@ -301,13 +317,16 @@ func (e Entry) LogValue() slog.Value {
 	)
 }
 
-// Status is what callers see.
+// Status is what callers see: of a booked one what the EHR showed last.
 func (e Entry) Status() AppointmentStatus {
 	switch e.State {
 	case EntryHolding, EntryHeld, EntryBooking, EntryDoubt:
 		return ApptPending
 	case EntryBooked, EntryCancelling:
-		if e.Seen.Stands() {
+		switch {
+		case e.Seen == ApptProposed:
+			return ApptPending // the EHR has not decided; an offer it is no more
+		case e.Seen.Known() && !e.Seen.Void():
 			return e.Seen
 		}
 		return ApptBooked
@@ -327,6 +346,7 @@ func (e Entry) Clone() Entry {
 	e.Wanted = clone(e.Wanted)
 	e.Decision = clone(e.Decision)
 	e.Journey = clone(e.Journey)
+	e.Absent = clone(e.Absent)
 	return e
 }
 

@@ -35,6 +35,12 @@ func (d *Desk) tryCancel(ctx context.Context, c Caller, req CancelRequest) (v Vi
 	if err := d.checkPatch(e, req); err != nil {
 		return View{}, false, err
 	}
+	if e.State == scheduling.EntryCancelled && e.Absent != nil {
+		// It was never seen as cancelled: it may stand after all.
+		if e, err = d.refresh(ctx, e); err != nil {
+			return View{}, false, d.blame(ctx, e, err)
+		}
+	}
 	switch e.State {
 	case scheduling.EntryCancelled, scheduling.EntryNotBooked, scheduling.EntryReleasing, scheduling.EntryFree:
 		return d.view(e), false, nil
@@ -166,13 +172,11 @@ func (d *Desk) cancelBooked(ctx context.Context, e scheduling.Entry, how cancelH
 	if err != nil {
 		return e, false, d.blame(ctx, e, err)
 	}
-	if !found || a.Status.Void() {
-		e, err = d.gone(ctx, e, a, found, ehr, can)
+	d.absences.note(e, found, d.now())
+	if !found {
+		a.ETag = e.ETag // it is sent all the same: what is not shown may stand
+	} else if e, err = d.mayCancel(ctx, e, a, ehr, can); err != nil || e.State != scheduling.EntryBooked {
 		return e, false, err
-	}
-	if !a.Status.MayBecome(scheduling.ApptCancelled) {
-		e, _ = d.noticed(ctx, e, a)
-		return e, false, refuseState("an appointment in this status cannot be cancelled")
 	}
 	e, err = d.toCancelling(ctx, e, a, how, can)
 	if err != nil {
@@ -180,6 +184,25 @@ func (d *Desk) cancelBooked(ctx context.Context, e scheduling.Entry, how cancelH
 	}
 	d.reach("cancel.intent")
 	return d.callCancel(ctx, e, ehr, can)
+}
+
+// mayCancel judges the read before a cancel: an entry that comes back in another
+// state than booked has ended. What others have now is not ours to cancel.
+func (d *Desk) mayCancel(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
+	whose := ownerOf(e, a)
+	switch {
+	case a.Status.Void():
+		return d.gone(ctx, e, a, true, ehr, can)
+	case whose == given:
+		return d.givenAway(ctx, e, ehr, can)
+	case whose != stillOurs:
+		return e, refuseState("the source shows other patients for this appointment; the clinic must be asked")
+	case !a.Status.Cancellable():
+		e, _ = d.noticed(ctx, e, a)
+		return e, refuseState("an appointment in this status cannot be cancelled")
+	default:
+		return e, nil
+	}
 }
 
 // cancelRefused is the reason of a booked entry whose cancel came to nothing.
@@ -214,8 +237,13 @@ func (d *Desk) callCancel(ctx context.Context, e scheduling.Entry, ehr EHR, can 
 	a, found, rerr := d.readOne(ctx, e.Native, ehr, can, scheduling.ForBook)
 	d.reach("cancel.read")
 	switch {
-	case rerr == nil && (!found || a.Status.Void()):
+	case rerr == nil && found && a.Status.Void():
 		e, rerr = d.cancelled(ctx, e, a, ehr, can)
+		return e, false, rerr
+	case rerr == nil && !found, is(err, scheduling.UnknownID):
+		// Not shown is not cancelled, whatever was answered: reading settles it.
+		d.absences.note(e, false, d.now())
+		e, rerr = d.doubtCancel(ctx, e, can)
 		return e, false, rerr
 	case err == nil || is(err, scheduling.InDoubt, scheduling.Internal):
 		e, rerr = d.doubtCancel(ctx, e, can)
@@ -248,10 +276,16 @@ func (d *Desk) doubtCancel(ctx context.Context, e scheduling.Entry, can scheduli
 	return d.overtaken(ctx, saved, err)
 }
 
-// cancelled ends a cancel: the EHR shows it. Then it is looked whether the slot
+// cancelled ends a cancel: the EHR shows it, or, where a is none, has shown
+// nothing for long enough; that is looked at still. Then it is looked whether the slot
 // is free, and its window is fetched again in any case.
 func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
-	free := d.vacated(ctx, e, ehr, can, scheduling.ForBook)
+	var free bool
+	if a.ID != "" {
+		free = d.vacated(ctx, e, ehr, can, scheduling.ForBook)
+	} else { // it may stand: nothing is freed
+		free, _ = d.slotsFree(ctx, ehr, can, e, scheduling.ForBook)
+	}
 	intent := e.Intent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
@@ -268,6 +302,11 @@ func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.A
 			e.ETag = a.ETag
 		}
 		change.Claims = scheduling.ClaimsFence
+		if a.ID != "" || e.State != scheduling.EntryCancelled {
+			e.Absent = nil
+		} else if e.Absent != nil {
+			change.Wake = d.absentWake(*e)
+		}
 		if e.Reserve { // until the new one is booked
 			change.Claims, change.Wake = scheduling.ClaimsKeep, d.pause(e.Created)
 		}
@@ -280,7 +319,9 @@ func (d *Desk) cancelled(ctx context.Context, e scheduling.Entry, a scheduling.A
 		return d.overtaken(ctx, saved, err)
 	}
 	d.reach("cancel.saved")
+	d.absences.ended(saved)
 	d.refetch(saved)
+	d.keepOld(ctx, saved)
 	return saved, nil
 }
 
@@ -310,7 +351,7 @@ func (d *Desk) stillBooked(ctx context.Context, e scheduling.Entry, why scheduli
 		if e.State != scheduling.EntryCancelling || !sameCall(*e, intent) {
 			return false
 		}
-		e.Intent.Over, e.Intent.Refused, e.Doubt = true, why, nil
+		e.Intent.Over, e.Intent.Refused, e.Doubt, e.Absent = true, why, nil, nil
 		if e.Undo {
 			change.Wake = d.pause(e.Created)
 			return true

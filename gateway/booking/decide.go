@@ -70,7 +70,7 @@ func (d *Desk) Decide(ctx context.Context, in Decision) error {
 func (d *Desk) decideCancel(ctx context.Context, e scheduling.Entry, in Decision, ehr EHR, can scheduling.Abilities) error {
 	ctx = context.WithoutCancel(ctx)
 	a, found, err := d.readOne(ctx, e.Native, ehr, can, scheduling.ForSettle)
-	if stands := found && !a.Status.Void(); err == nil && stands != in.Booked {
+	if err == nil && found && a.Status.Void() == in.Booked {
 		return scheduling.Refuse(scheduling.NotAcceptable, "booked", "the source shows otherwise")
 	}
 	intent := e.Intent

@@ -43,6 +43,8 @@ type Desk struct {
 	opts    Options
 	metrics *metrics
 	proofs  *proofs // what may be forgotten at any time
+	// absences too.
+	absences *absences
 }
 
 // New joins the desk's parts.
@@ -57,7 +59,7 @@ func New(deps Deps, opts Options) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Desk{Deps: deps, opts: opts, metrics: m, proofs: &proofs{}}, nil
+	return &Desk{Deps: deps, opts: opts, metrics: m, proofs: &proofs{}, absences: newAbsences()}, nil
 }
 
 // maxRaces bounds how often one change is tried again because another one came

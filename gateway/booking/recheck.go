@@ -10,6 +10,9 @@ import (
 // bookedWake is when a booked entry must be looked at: at once where something
 // waits, else for the next read.
 func (d *Desk) bookedWake(e scheduling.Entry) time.Duration {
+	if e.Wanted == nil && e.Absent != nil {
+		return d.absentWake(e)
+	}
 	if e.Wanted != nil || e.Replaces != "" && !e.OldDone {
 		return d.opts.Margin
 	}
@@ -25,14 +28,14 @@ func (d *Desk) bookedWake(e scheduling.Entry) time.Duration {
 
 // recheck reads a booked appointment that is due.
 func (d *Desk) recheck(ctx context.Context, e scheduling.Entry) error {
-	e, err := d.refresh(ctx, e)
+	e, err := d.refreshed(ctx, e, true)
 	if err != nil {
 		return d.sleep(ctx, e, d.opts.LookMax)
 	}
 	if e.State != scheduling.EntryBooked {
 		return nil
 	}
-	over := d.now().After(e.Offer.End().Add(afterVisit)) && d.now().After(e.SeenEnd.Add(afterVisit))
+	over := d.over(e)
 	_, err = d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryBooked {
 			return false
@@ -46,29 +49,38 @@ func (d *Desk) recheck(ctx context.Context, e scheduling.Entry) error {
 	return settling(err)
 }
 
+// byClinic is the reason of what the clinic cancelled.
+const byClinic = "clinic"
+
 // gone ends a booking that the clinic, or a call of ours that nobody remembers,
-// has cancelled.
+// has cancelled. found: the EHR shows it so; else it is looked for still.
 func (d *Desk) gone(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, found bool, ehr EHR, can scheduling.Abilities) (scheduling.Entry, error) {
 	free := false
-	if e.Reason == cancelRefused { // it was our own cancel after all
+	if e.Reason == cancelRefused && found { // it was our own cancel after all
 		free = d.vacated(ctx, e, ehr, can, scheduling.ForRead)
 	} else {
 		free, _ = d.slotsFree(ctx, ehr, can, e, scheduling.ForRead)
 	}
+	absence := e.Absent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if e.State != scheduling.EntryBooked {
 			return false
 		}
-		e.State, e.Reason, e.Unproved, e.Wanted = scheduling.EntryCancelled, "clinic", !free, nil
+		e.State, e.Reason, e.Unproved, e.Wanted, e.Absent = scheduling.EntryCancelled, byClinic, !free, nil, nil
 		e.Seen, e.SeenAt = scheduling.ApptCancelled, d.now()
 		if found {
 			e.Seen, e.ETag = a.Status, a.ETag
+		} else {
+			e.Absent = absence
+			change.Wake = d.absentWake(*e)
 		}
 		change.Claims = scheduling.ClaimsFence
 		return true
 	})
 	if err == nil {
+		d.absences.ended(saved)
 		d.refetch(saved)
+		d.keepOld(ctx, saved)
 	}
 	return saved, err
 }

@@ -51,7 +51,7 @@ func (d *Desk) plan(ctx context.Context, c Caller, req BookRequest, f found, can
 		return journey{}, refuseReplaced()
 	case old.State == scheduling.EntryCancelled && !old.Reserve, old.State == scheduling.EntryNotBooked:
 		return journey{}, nil
-	case old.State != scheduling.EntryBooked || !old.Status().MayBecome(scheduling.ApptCancelled):
+	case old.State != scheduling.EntryBooked || !old.Status().Cancellable():
 		return journey{}, refuseState("the appointment to be replaced is not one that is booked")
 	}
 	way := can.Reschedule

@@ -16,7 +16,7 @@ func (d *Desk) endOld(ctx context.Context, e scheduling.Entry) scheduling.Entry 
 	if err == nil && e.Way != scheduling.BookFirst {
 		old, err = d.resolveOld(ctx, old)
 	}
-	ended := err == nil && (old.State == scheduling.EntryCancelled && !old.Reserve || old.State == scheduling.EntryNotBooked)
+	ended := err == nil && (old.State == scheduling.EntryCancelled && !old.Reserve && old.Absent == nil || old.State == scheduling.EntryNotBooked)
 	tried := d.now().Sub(e.Intent.SentAt)
 	intent := e.Intent
 	saved, serr := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
@@ -35,6 +35,60 @@ func (d *Desk) endOld(ctx context.Context, e scheduling.Entry) scheduling.Entry 
 	}
 	if !ended && saved.OldDone {
 		d.alarm(ctx, "replaced-stands", old)
+	}
+	return saved
+}
+
+// keptOld is the reason of an entry that stands after all: the one that was to
+// take its place does not.
+const keptOld = "kept"
+
+// keepOld keeps the old one of a reschedule whose new one was cancelled before
+// the old one was, and says so in it.
+func (d *Desk) keepOld(ctx context.Context, e scheduling.Entry) {
+	if e.Replaces == "" || e.OldDone || e.Way != scheduling.BookFirst || e.State != scheduling.EntryCancelled {
+		return
+	}
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err == nil && old.State == scheduling.EntryBooked {
+		_, err = d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
+			if o.State != scheduling.EntryBooked || o.ReplacedBy != e.ID {
+				return false
+			}
+			o.ReplacedBy, o.Reason = "", keptOld
+			change.Wake = d.bookedWake(*o)
+			return true
+		})
+	}
+	switch {
+	case err == nil && old.State == scheduling.EntryCancelling:
+		d.alarm(ctx, "nothing-left", old) // its cancel is under way
+	case err != nil && err != errOvertaken:
+		d.Log.WarnContext(ctx, "that a replaced appointment stands is not written down", "entry", e, "error", err)
+	case err == nil && old.State == scheduling.EntryBooked:
+		d.alarm(ctx, "replaced-kept", old)
+	}
+}
+
+// oldEnded writes down that the old one of a reschedule has ended after its new
+// one had: nothing is left to be told of it.
+func (d *Desk) oldEnded(ctx context.Context, e scheduling.Entry) scheduling.Entry {
+	if !oldStands(e) || e.State != scheduling.EntryCancelled {
+		return e
+	}
+	old, err := d.Books.Read(ctx, e.Replaces)
+	if err != nil || old.State == scheduling.EntryBooked || old.State == scheduling.EntryCancelling || old.Reserve {
+		return e
+	}
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		e.OldDone = true
+		if e.Absent != nil {
+			change.Wake = d.absentWake(*e)
+		}
+		return e.State == scheduling.EntryCancelled
+	})
+	if err != nil {
+		return e
 	}
 	return saved
 }

@@ -130,6 +130,9 @@ func (d *Desk) Settle(ctx context.Context, e scheduling.Entry) error {
 			_, err = d.resolveOld(ctx, e)
 			return settling(err)
 		}
+		if e.Absent != nil {
+			return d.settleGone(ctx, e, ehr, can)
+		}
 	}
 	return d.sleep(ctx, e, 0)
 }
@@ -162,7 +165,14 @@ func (d *Desk) settleBooking(ctx context.Context, e scheduling.Entry, ehr EHR, c
 func (d *Desk) settleBooked(ctx context.Context, e scheduling.Entry) error {
 	if e.Wanted != nil || e.Replaces != "" && !e.OldDone {
 		version := e.Version
-		e, err := d.afterBooked(ctx, e)
+		e, err := d.stillStands(ctx, e)
+		if err != nil {
+			return d.sleep(ctx, e, d.pause(e.Intent.SentAt))
+		}
+		if e.State != scheduling.EntryBooked || e.Version != version {
+			return nil // it has changed: its next wake goes on
+		}
+		e, err = d.afterBooked(ctx, e)
 		if err != nil || e.Version != version {
 			return settling(err)
 		}
@@ -174,4 +184,20 @@ func (d *Desk) settleBooked(ctx context.Context, e scheduling.Entry) error {
 	}
 	d.placed(ctx, e)
 	return d.recheck(ctx, e)
+}
+
+// stillStands reads the new one before the old one is cancelled for it: what the
+// clinic has taken back replaces nothing.
+func (d *Desk) stillStands(ctx context.Context, e scheduling.Entry) (scheduling.Entry, error) {
+	if e.Wanted != nil {
+		return e, nil // its own cancel looks first
+	}
+	e, err := d.refreshed(ctx, e, true)
+	if err == nil && e.State == scheduling.EntryBooked && !e.Status().Stands() {
+		err = scheduling.Blame(scheduling.SourceRefused, e.Source, nil, "the new appointment is not booked yet")
+	}
+	if err == nil && e.State == scheduling.EntryBooked && e.Absent != nil {
+		err = scheduling.Blame(scheduling.SourceNonsense, e.Source, nil, "the new appointment is not shown")
+	}
+	return e, err
 }

@@ -103,6 +103,11 @@ const (
 	// NotReached: the source could not be asked just now; what is shown is what
 	// we knew last.
 	NotReached Notice = "source not reached"
+	// OldKept: it stands, since the one that was to take its place does not.
+	OldKept Notice = "stands: the one that was to replace it was cancelled"
+	// NotShown: the source does not show it any more, and never showed it as
+	// cancelled. What is shown is what we knew last.
+	NotShown Notice = "not shown by the source"
 	// CoverageRefused: it is booked, and the source did not take the coverage;
 	// View.Refusals says why.
 	CoverageRefused Notice = "coverage refused"
@@ -217,6 +222,15 @@ func retryAfter(e scheduling.Entry, now time.Time) time.Duration {
 	return min(max(wait, time.Second), 5*time.Minute)
 }
 
+// oldStands tells that the one it replaces is not known to have ended; of a new
+// one that was cancelled, that only it is left.
+func oldStands(e scheduling.Entry) bool {
+	if e.Replaces == "" || e.OldDone {
+		return false
+	}
+	return e.State == scheduling.EntryBooked || e.State == scheduling.EntryCancelled && e.Way == scheduling.BookFirst
+}
+
 func notices(e scheduling.Entry) []Notice {
 	var list []Notice
 	add := func(is bool, n Notice) {
@@ -229,9 +243,11 @@ func notices(e scheduling.Entry) []Notice {
 	add(ended && e.Unproved || e.State == scheduling.EntryReleasing, ReleasedUnverified)
 	add(e.State == scheduling.EntryBooked && len(e.NotProved) > 0, NotProved)
 	add(e.Wanted != nil, CancelWanted)
-	add(!e.SeenStart.IsZero() || e.State == scheduling.EntryCancelled && e.Reason == "clinic", ChangedByClinic)
+	add(!e.SeenStart.IsZero() || e.State == scheduling.EntryCancelled && e.Reason == byClinic, ChangedByClinic)
 	booked := e.State == scheduling.EntryBooked
-	add(booked && e.Replaces != "" && !e.OldDone, OldStillBooked)
+	add(oldStands(e), OldStillBooked)
+	add(booked && e.Reason == keptOld, OldKept)
+	add(e.Absent != nil && !e.Absent.Given, NotShown)
 	add(booked && e.Private.Covers(scheduling.CoverRefused), CoverageRefused)
 	add(booked && e.Private.Covers(scheduling.CoverNotSent), CoverageNotSent)
 	add(booked && e.Private.Covers(scheduling.CoverAsked, scheduling.CoverLater), CoverageUnsettled)
