@@ -25,6 +25,9 @@ func TestANewStoreIsRebuiltAndALostOneIsNoticed(t *testing.T) {
 		b := s.Books(vault.Ephemeral(), []scheduling.SourceID{source})
 		lost := func(want bool) {
 			t.Helper()
+			if want {
+				settled(t, b)
+			}
 			if got, err := b.Lost(t.Context(), source); err != nil || got != want {
 				t.Fatalf("lost: %v, %v", got, err)
 			}
@@ -47,7 +50,9 @@ func TestANewStoreIsRebuiltAndALostOneIsNoticed(t *testing.T) {
 		e := save(t, b, taking(entryOf(scheduling.EntryHeld, "p1", 0, "slot1")))
 		must(t, server.Restart(t.Context()))
 		eventually(t, "Redis is back", func() bool { return s.Ping(t.Context()) == nil })
-		lost(true)
+		if ready, err := b.Ready(t.Context(), source); err != nil || ready {
+			t.Fatalf("ready: %v, %v", ready, err)
+		}
 		e.State = scheduling.EntryBooking
 		if _, err := b.Save(t.Context(), scheduling.EntryChange{Entry: e}); scheduling.CodeOf(err) != scheduling.Shedding {
 			t.Fatalf("want shedding, got %v", err)

@@ -41,6 +41,7 @@ func TestWhileBooksAreLostNobodySaysThatThereIsNoAppointment(t *testing.T) {
 			shed("a list", err)
 		}
 		lost()
+		settled(t, b)
 		change := taking(restored)
 		change.Restore = true
 		save(t, b, change)

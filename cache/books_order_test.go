@@ -207,7 +207,7 @@ func (p *play) crash(rt *rapid.T) {
 	p.books[i] = p.stores[i].Books(p.vault, []scheduling.SourceID{source})
 }
 
-// lose empties Redis. The gateways put back what they remember; the rest is
+// lose empties Redis. The gateways put back what they remember; then the rest is
 // read from the EHR, which knows what was booked and no hold of the gateway's.
 func (p *play) lose(rt *rapid.T) {
 	must(p.t, p.client.FlushAll(p.t.Context()).Err())
@@ -222,23 +222,12 @@ func (p *play) lose(rt *rapid.T) {
 		return uint64(p.client.Time(p.t.Context()).Val().UnixMilli()) > last
 	})
 	p.latest, p.ended = fetchBegun{}, map[string]int{}
-	if lost, err := p.who().Lost(p.t.Context(), source); err != nil || !lost {
-		rt.Fatalf("the loss is not noticed: %v, %v", lost, err)
+	if ready, err := p.who().Ready(p.t.Context(), source); err != nil || ready {
+		rt.Fatalf("the loss is not noticed: %v, %v", ready, err)
 	}
 	if _, err := p.who().Save(p.t.Context(), taking(entryOf(scheduling.EntryBooking, "p3", 9, "x0"))); scheduling.CodeOf(err) != scheduling.Shedding {
 		rt.Fatalf("law 12: lost books take a booking: %v", err)
 	}
-	early := rapid.Bool().Draw(rt, "put back before rebuilding")
-	if early {
-		p.reassert()
-	}
-	for _, id := range slices.Sorted(maps.Keys(p.entries)) {
-		p.restore(p.entries[id])
-	}
-	if !early {
-		p.reassert()
-	}
-	must(p.t, p.who().Rebuilt(p.t.Context(), source))
 	p.ready()
 	p.recount(rt)
 }

@@ -34,12 +34,14 @@ func contest(ours, theirs scheduling.Entry) verdict {
 		return yields
 	case unknown:
 		return waits
+	case ours.State == scheduling.EntryHolding, ours.State == scheduling.EntryHeld, ours.State == scheduling.EntryReleasing:
+		return yields // it was given back meanwhile, or runs out at the EHR
 	case !theirs.State.Claims() && !theirs.Used:
 		return wins
+	case ours.State.Claims() && same && theirs.Reason == scheduling.Restored:
+		return wins // of the same appointment the EHR shows less than ours has
 	case !ours.State.Claims() || same:
 		return yields
-	case ours.State == scheduling.EntryHolding, ours.State == scheduling.EntryHeld, ours.State == scheduling.EntryReleasing:
-		return yields // a hold runs out at the EHR
 	case booked(theirs):
 		return clashes
 	default:

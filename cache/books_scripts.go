@@ -50,7 +50,7 @@ end
 if stored[2] == ARGV[2] and mode ~= 'assert' then
   return say(1, stored[5])
 end
-if mode == 'save' and stands == 0 then
+if mode ~= 'assert' and stands == 0 then
   return say(-4)
 end
 if mode == 'save' and redis.call('EXISTS', KEYS[12]) == 0 then

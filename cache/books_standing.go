@@ -39,6 +39,15 @@ func (p *pulse) heard(n uint64, at int64) {
 	}
 }
 
+// stop forgets what was confirmed, and gives it.
+func (p *pulse) stop() (n uint64, at int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, at = p.n, p.at
+	p.n, p.at = 0, 0
+	return n, at
+}
+
 // pulse gives the pulse of a source.
 func (b *Books) pulse(source scheduling.SourceID) *pulse {
 	b.mu.Lock()
@@ -183,20 +192,50 @@ func (b *Books) notice(source scheduling.SourceID, s stand) {
 	b.store.log.Warn("Redis is new, or another, or went back in time: what gateways remember of the books is put back", "source", source)
 }
 
+// leaveWithin is how long a process takes at most to leave: longer than Redis
+// takes to answer, shorter than whoever ends it waits.
+const leaveWithin = 2 * time.Second
+
 // leave says that this process will not beat any more. What it saves from here
-// on, it saves as another.
+// on, it saves as another. Where the books are being put back it puts back its
+// own first; if that fails, it does not leave: it is waited for in vain, and the
+// EHR is asked for what only it knew.
 func (b *Books) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, sourcesAtOnce)
 	for _, source := range *b.tags.Load() {
-		k, p := b.store.keys.source(source), b.pulse(source)
-		p.mu.Lock()
-		p.n, p.at = 0, 0
-		p.mu.Unlock()
-		if b.store.run(ctx, b.scripts.leave, []string{k.beats(), k.alive(), k.awaited()}, b.gateway).Err() != nil {
-			return
-		}
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			for !b.leaveSource(ctx, source) {
+				select {
+				case <-ctx.Done():
+					b.store.log.Warn("this gateway ends before it has put back what Redis lost: the EHR is asked", "source", source)
+					return
+				case <-time.After(b.beatEvery()):
+				}
+			}
+		})
 	}
+	wg.Wait()
+}
+
+// leaveSource leaves one source; false where the books lack what this process
+// remembers, or may.
+func (b *Books) leaveSource(ctx context.Context, source scheduling.SourceID) bool {
+	if _, err := b.attend(ctx, source, true); err != nil {
+		return false
+	}
+	felt := b.feel(source)
+	n, at := b.pulse(source).stop()
+	left, err := b.store.run(ctx, b.scripts.leave, b.store.keys.source(source).standing(), felt).Int64()
+	if err != nil || left == 0 {
+		b.pulse(source).heard(n, at)
+		return false
+	}
+	return true
 }
 
 // Open opens the books of a store that is as new as this process: nothing can
@@ -213,10 +252,12 @@ func (b *Books) Ready(ctx context.Context, source scheduling.SourceID) (bool, er
 	return s.whole && s.books, b.store.fault(err)
 }
 
-// Lost tells that the books of this source are gone and not rebuilt.
+// Lost tells that the books of this source are gone, and not rebuilt. As long as
+// gateways put back what they remember, they are not: what the EHR shows of an
+// appointment is less than that, and goes after it.
 func (b *Books) Lost(ctx context.Context, source scheduling.SourceID) (bool, error) {
 	s, err := b.beat(ctx, source)
-	return !s.books, b.store.fault(err)
+	return s.whole && !s.books, b.store.fault(err)
 }
 
 // Rebuilt says that what the EHR knows of ours has been restored. Changes are

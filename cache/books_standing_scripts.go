@@ -121,15 +121,20 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return 1
 `
 
-// leaveSource forgets a gateway that ends in order.
+// leaveSource forgets a gateway that ends in order. While the books are being put
+// back, only one that has put back all that it remembers may go.
 //
-//	KEYS     1 beats, 2 alive, 3 awaited
-//	ARGV     1 gateway
-//	returns  1
-const leaveSource = `
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('SREM', KEYS[3], ARGV[1])
+//	KEYS     1 meta, 2 books, 3 vouched, 4 beats, 5 alive, 6 awaited
+//	ARGV     1 pulse
+//	returns  1; 0 it is waited for
+const leaveSource = standing + `
+local k = {meta = KEYS[1], books = KEYS[2], vouched = KEYS[3], beats = KEYS[4], alive = KEYS[5], awaited = KEYS[6]}
+local me = string.match(ARGV[1], '^(%S+)')
+if standing(k, ARGV[1]) == 0 and redis.call('SISMEMBER', k.awaited, me) == 1 then
+  return 0
+end
+redis.call('HDEL', k.beats, me)
+redis.call('ZREM', k.alive, me)
 return 1
 `
 

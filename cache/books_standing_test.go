@@ -225,6 +225,7 @@ func TestLaw12ARedisThatWentBackFartherThanGatewaysRememberIsLost(t *testing.T) 
 			beats(t, b)
 			before.put(t, redis)
 			goBack(t, redis, c.back)
+			settled(t, b)
 			if lost, err := b.Lost(t.Context(), source); err != nil || lost != c.lost {
 				t.Errorf("lost: %v, %v", lost, err)
 			}

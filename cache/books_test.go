@@ -37,6 +37,24 @@ func newBooks(t testing.TB, s *cache.Store, v *vault.Vault) *cache.Books {
 }
 
 // putBack waits until gateways have put back what they remember.
+// settled waits until the books are whole again, or known to be lost.
+func settled(t testing.TB, gateways ...*cache.Books) {
+	t.Helper()
+	for _, b := range gateways {
+		eventually(t, "the gateways have put back what they remember", func() bool {
+			for _, each := range gateways {
+				_, err := each.Reassert(t.Context())
+				must(t, err)
+			}
+			ready, err := b.Ready(t.Context(), source)
+			must(t, err)
+			lost, err := b.Lost(t.Context(), source)
+			must(t, err)
+			return ready || lost
+		})
+	}
+}
+
 func putBack(t testing.TB, gateways ...*cache.Books) {
 	t.Helper()
 	eventually(t, "the books are put back", func() bool {

@@ -26,7 +26,7 @@ func TestTheBooksKeepTheContractOfStores(t *testing.T) {
 					Books: b, Holds: s.Holds(), Keys: s.Keys(v), Leases: b, Source: source,
 					Advance: func(d time.Duration) { pass(server, d) },
 					Lose:    func() { must(t, forgetSource(t, cache.ClientOf(s), fmt.Sprint("case", i))) },
-					Recover: func() { putBack(t, b) },
+					Recover: func() { settled(t, b) },
 				})
 			})
 		}

@@ -245,6 +245,10 @@ func (o OfferRecord) Location() *time.Location {
 	return time.UTC
 }
 
+// Restored is the Reason of an entry that was written down again from what an EHR
+// shows: it lacks what only the gateway knew, as its own ids of the patients.
+const Restored = "restored"
+
 // Entry is the one record of an offer from its first hold on: claim and ledger
 // in one, so that they cannot disagree. It is changed by compare-and-set of
 // Version alone (see EntryChange), and kept for ever: a used id answers from it.
@@ -297,7 +301,7 @@ type Entry struct {
 	SeenEnd   time.Time         `json:"seenEnd,omitzero"`
 	// NotProved names the elements that the EHR did not return (law 1).
 	NotProved []string `json:"notProved,omitempty"`
-	// Reason is why it is in this state: a Code or a word of ours, for a
+	// Reason is why it is in this state: a Code or a word of ours (Restored), for a
 	// cancelled one the code of the reason. Never a foreign text.
 	Reason string `json:"reason,omitempty"`
 	// Unproved: after a release or a cancel the EHR still shows the slot taken.

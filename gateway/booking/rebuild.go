@@ -116,7 +116,7 @@ func (d *Desk) restored(source scheduling.SourceID, a scheduling.Appointment) (s
 		}
 		e := scheduling.Entry{
 			ID: offer, Source: source, Principal: principal, Identifier: value, Native: a.ID, ETag: a.ETag,
-			Offer: restoredOffer(a), Created: d.now(), Updated: d.now(), Reason: "restored",
+			Offer: restoredOffer(a), Created: d.now(), Updated: d.now(), Reason: scheduling.Restored,
 			Intent: &scheduling.Intent{Kind: scheduling.CallBook, SentAt: d.now(), Attempt: 1, Over: true},
 		}
 		for _, id := range a.Patient {

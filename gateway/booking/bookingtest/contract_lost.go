@@ -26,6 +26,7 @@ func lostBooks(t T, f Fixture) {
 	shed("a list", err)
 	_, err = f.Books.Save(ctx, take(never))
 	shed("a change", err)
+	f.Recover()
 	if lost, err := f.Books.Lost(ctx, f.Source); err != nil || !lost {
 		t.Fatalf("lost: %v, %v", lost, err)
 	}
