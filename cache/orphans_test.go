@@ -42,6 +42,9 @@ func TestOrphansAreKeptUntilTheyHaveAPlace(t *testing.T) {
 		if got := ids(source); got != "a=n1 b=" {
 			t.Errorf("kept: %s", got)
 		}
+		if had, err := o.OrphanSources(t.Context()); err != nil || len(had) != 2 || had[0] != "elsewhere" && had[1] != "elsewhere" {
+			t.Errorf("sources that had some: %v %v", had, err)
+		}
 		list, err := o.Orphans(t.Context(), source)
 		must(t, err)
 		want := orphan("a", "n1")

@@ -144,7 +144,7 @@ func others(theirs, ours *model.Reference) bool {
 // judgeUncovered judges an answer that is not 2xx, or that cannot be read.
 func (c *Client) judgeUncovered(r *coverageReply, a *answer, err error, o order, sent *model.Coverage) error {
 	judged := c.judgeRefused(scheduling.CallCover, &r.reply, a, err)
-	if unavailable(r, a) {
+	if c.unavailable(a) {
 		down := scheduling.Blame(scheduling.SourceDown, c.source.ID, &fault{status: a.status}, "the source takes nothing just now")
 		down.RetryAfter = retryAfter(a, c.now())
 		return down
@@ -173,8 +173,12 @@ func (c *Client) judgeUncovered(r *coverageReply, a *answer, err error, o order,
 // just now, and nothing in the answer speaks of a Coverage. Where Coverage cannot
 // be searched, a doubt would keep it from ever being sent; whoever sends it again
 // looks for it first, or makes the create conditional on the same identifier.
-func unavailable(r *coverageReply, a *answer) bool {
-	return a.status == http.StatusServiceUnavailable && len(r.coverages) == 0 && a.header.Get("Location") == "" && a.header.Get("ETag") == ""
+func (c *Client) unavailable(a *answer) bool {
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Location") != "" || a.header.Get("ETag") != "" {
+		return false
+	}
+	shown := &coverageReply{}
+	return shown.read(c.source.Release, formatOf(a), a.body) != nil || len(shown.coverages) == 0
 }
 
 // refuseCoverage says what a refusal means. A Coverage that is not taken is the
