@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slotgate/gateway/booking"
+	"slotgate/gateway/booking/bookingtest"
 	"slotgate/scheduling"
 	"slotgate/upstream/ehrsim"
 )
@@ -324,4 +325,40 @@ func (l *laggingRegistry) FindPatients(ctx context.Context, q scheduling.Patient
 		return nil, nil
 	}
 	return l.Registry.FindPatients(ctx, q)
+}
+
+// doublingRegistry makes two of each create and answers nothing, as a server does
+// that looks first, adds later and is slow.
+type doublingRegistry struct{ booking.Registry }
+
+func (d *doublingRegistry) CreatePatient(ctx context.Context, call scheduling.RegisterCall) (scheduling.NativePatient, error) {
+	call.Conditional = false
+	for range 2 {
+		if p, err := d.Registry.CreatePatient(ctx, call); err != nil {
+			return p, err
+		}
+	}
+	return scheduling.NativePatient{}, scheduling.Blame(scheduling.InDoubt, clinic, nil, "lost")
+}
+
+// TestTwoOfOneCreateAreBothListed, once, and none of them is booked for.
+func TestTwoOfOneCreateAreBothListed(t *testing.T) {
+	t.Parallel()
+	w := newClinic(t, scheduling.RegisterIfNoneExist, nil)
+	at, _ := w.deps.At(clinic)
+	deps := w.deps
+	deps.Metrics, deps.OrphanStore = nil, bookingtest.NewOrphans()
+	deps.Sources = func() []scheduling.SourceID { return []scheduling.SourceID{clinic} }
+	deps.At = func(scheduling.SourceID) (booking.Registry, bool) { return &doublingRegistry{at}, true }
+	r, id := w.registrar(deps), w.come("alice", canaryPatient)
+	for range 2 {
+		if native, err := r.Native(t.Context(), "alice", clinic, id); scheduling.CodeOf(err) != scheduling.NeedsClinic {
+			t.Fatalf("%q %v", native, err)
+		}
+	}
+	w.clock.forward(time.Hour)
+	list, err := r.Orphans(t.Context())
+	if err != nil || len(list) != 2 || list[0].Native == list[1].Native || w.made() != 2 {
+		t.Errorf("%v %v, %d made", list, err, w.made())
+	}
 }

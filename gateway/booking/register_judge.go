@@ -99,7 +99,7 @@ func (j *registration) several(ctx context.Context, list []scheduling.NativePati
 		}
 		o := j.orphan(p.ID)
 		if n++; n > 1 {
-			o.ID += "-" + strconv.Itoa(n)
+			o.ID += "." + strconv.Itoa(n)
 		}
 		if err := j.OrphanStore.SaveOrphan(context.WithoutCancel(ctx), o); err != nil {
 			return err
