@@ -62,27 +62,35 @@ func (p *Patients) ForgetCoverages(ctx context.Context, principal, patient strin
 	if err != nil {
 		return err
 	}
-	k := p.store.keys.principal(principal)
 	for _, id := range ids {
-		keys := []string{k.coverage(id), k.coverages(patient), k.coverLinks(id)}
-		c, _, _, err := p.readCoverage(ctx, principal, id)
-		if scheduling.CodeOf(err) == scheduling.Shedding {
+		if err := p.ForgetCoverage(ctx, principal, patient, id); err != nil {
 			return err
-		}
-		// One that cannot be unsealed goes all the same; what leads to it ends by
-		// itself, and tells nothing.
-		if err == nil {
-			at, err := p.coverPlace(principal, c)
-			if err != nil {
-				return p.store.fault(err)
-			}
-			keys = append(keys, at.sames...)
-		}
-		if err := p.store.run(ctx, p.covers.forget, keys, id).Err(); err != nil {
-			return p.store.fault(err)
 		}
 	}
 	return nil
+}
+
+// ForgetCoverage forgets one of a patient at once, and its links; there may be
+// none.
+//
+// Errors: shedding.
+func (p *Patients) ForgetCoverage(ctx context.Context, principal, patient, id string) error {
+	k := p.store.keys.principal(principal)
+	keys := []string{k.coverage(id), k.coverages(patient), k.coverLinks(id)}
+	c, _, _, err := p.readCoverage(ctx, principal, id)
+	if scheduling.CodeOf(err) == scheduling.Shedding {
+		return err
+	}
+	// One that cannot be unsealed goes all the same; what leads to it ends by
+	// itself, and tells nothing.
+	if err == nil {
+		at, err := p.coverPlace(principal, c)
+		if err != nil {
+			return p.store.fault(err)
+		}
+		keys = append(keys, at.sames...)
+	}
+	return p.store.fault(p.store.run(ctx, p.covers.forget, keys, id).Err())
 }
 
 // CoverageLinks gives what sources have of a Coverage; none is no error.

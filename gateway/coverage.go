@@ -22,6 +22,8 @@ type Coverages interface {
 	// ChangeCoverage keeps c in place of the one of its id. Errors: unknown-id;
 	// around booking.ErrVersion.
 	ChangeCoverage(ctx context.Context, principal string, c scheduling.Coverage, version uint64) (scheduling.Coverage, error)
+	// TakeBackCoverage forgets one that was given just now, and sent nowhere.
+	TakeBackCoverage(ctx context.Context, principal string, c scheduling.Coverage) error
 	// ReadCoverage gives one. Errors: unknown-id.
 	ReadCoverage(ctx context.Context, principal, id string) (scheduling.Coverage, error)
 	// Cover sends one to the sources where its patient has appointments to come.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
@@ -99,5 +100,40 @@ func TestWhatCameWithABookingIsPartOfWhatWasAsked(t *testing.T) {
 	}
 	if bytes.Equal(first, sent("r4", more, newcomer[1])) || bytes.Equal(first, sent("r4", newcomer[0], card)) || bytes.Equal(first, sent("r4", newcomer[0])) {
 		t.Error("another patient-resource or coverage is the same request")
+	}
+}
+
+// stingy gives so many coverages, and no more.
+type stingy struct {
+	Coverages
+	left int
+}
+
+func (f *stingy) GiveCoverage(ctx context.Context, principal string, c scheduling.Coverage, key string) (scheduling.Coverage, bool, error) {
+	if f.left == 0 {
+		return scheduling.Coverage{}, false, scheduling.Fault(scheduling.Shedding, nil, "the store is away")
+	}
+	f.left--
+	return f.Coverages.GiveCoverage(ctx, principal, c, key)
+}
+
+func TestATransactionThatFailsTakesBackWhatItGaveToWhoWasKnown(t *testing.T) {
+	t.Parallel()
+	only := &stingy{left: 1}
+	w, _, store := withCoverage(t, func(_ *Options, d *Deps) { only.Coverages, d.Coverages = d.Coverages, only })
+	if r := w.post("/fhir/r4/Patient", kid); r.status != 201 {
+		t.Fatal(r.body)
+	}
+	four := transactionOf(entry("urn:uuid:plan", "Coverage", plan), entry("urn:uuid:plan2", "Coverage", strings.Replace(plan, "CANARY-1", "CANARY-2", 1)),
+		entry("urn:uuid:mum", "RelatedPerson", mum), entry("urn:uuid:kid", "Patient", kid))
+	if r := w.post("/fhir/r4", four); r.status != 503 || only.left != 0 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if left := store.Keys(t.Context(), "*cover*").Val(); len(left) != 0 {
+		t.Errorf("what is left: %v", left)
+	}
+	only.left = 2
+	if b := w.answered(w.post("/fhir/r4", four), scheduling.R4, 4); b.Entry[0].Response.Status != "201 Created" {
+		t.Errorf("afterwards: %+v", b.Entry[0].Response)
 	}
 }

@@ -21,8 +21,9 @@ type registering struct {
 	ctx      context.Context
 	bare     bool // Prefer: return=minimal
 	people   []fhir.Created
-	ids      []string // of the people
-	made     []string // of those who are new
+	ids      []string              // of the people
+	made     []string              // of those who are new
+	given    []scheduling.Coverage // those that are new
 	coverage []fhir.Created
 	coverIDs []string
 }
@@ -121,6 +122,9 @@ func (r *registering) keep(c scheduling.Coverage) error {
 	if err != nil {
 		return err
 	}
+	if added {
+		r.given = append(r.given, known)
+	}
 	shown, err := fhir.CoverageFor(known)
 	if err != nil {
 		return err
@@ -153,10 +157,17 @@ func (r *registering) created(added bool, path, tag string, shown model.Resource
 // undoTime is how long forgetting may take, whatever time was left.
 const undoTime = 5 * time.Second
 
-// undo forgets those whom this transaction has made.
+// undo forgets those whom this transaction has made, and what it has given to
+// others.
 func (r *registering) undo() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), undoTime)
 	defer cancel()
+	for _, c := range r.given {
+		if err := r.s.deps.Coverages.TakeBackCoverage(ctx, r.principalName(), c); err != nil {
+			r.s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "a coverage of a transaction that failed is kept until its patient's time is over",
+				slog.String("requestId", r.exchange.id), slog.String("coverage", c.ID), slog.String("error", r.cause(err)))
+		}
+	}
 	for _, id := range r.made {
 		if err := r.s.deps.Patients.Forget(ctx, r.principalName(), id); err != nil {
 			r.s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "a patient of a transaction that failed is forgotten when their time is over",

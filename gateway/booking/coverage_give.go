@@ -91,6 +91,14 @@ func (r *Registrar) namesOwn(ctx context.Context, principal string, c scheduling
 	return nil
 }
 
+// TakeBackCoverage forgets a coverage that was given just now, as part of what
+// failed as a whole, before it was sent anywhere.
+//
+// Errors: shedding.
+func (r *Registrar) TakeBackCoverage(ctx context.Context, principal string, c scheduling.Coverage) error {
+	return r.Coverages.ForgetCoverage(ctx, principal, c.Patient, c.ID)
+}
+
 // ReadCoverage gives a coverage of the principal's.
 //
 // Errors: unknown-id; shedding.

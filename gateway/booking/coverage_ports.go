@@ -28,6 +28,8 @@ type Coverages interface {
 	CoveragesOf(ctx context.Context, principal, patient string) ([]scheduling.Coverage, error)
 	// ForgetCoverages forgets those of a patient at once, and their links.
 	ForgetCoverages(ctx context.Context, principal, patient string) error
+	// ForgetCoverage forgets one of a patient, and its links; there may be none.
+	ForgetCoverage(ctx context.Context, principal, patient, id string) error
 	// CoverageLinks gives what sources have of one; none is no error.
 	CoverageLinks(ctx context.Context, principal, id string) (map[scheduling.SourceID]scheduling.CoverageLink, error)
 	// SaveCoverageLink keeps one; one of no state is dropped, unless it says what

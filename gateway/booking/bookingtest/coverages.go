@@ -108,6 +108,15 @@ func (s *Coverages) ForgetCoverages(_ context.Context, principal, patient string
 	return nil
 }
 
+// ForgetCoverage forgets one.
+func (s *Coverages) ForgetCoverage(_ context.Context, principal, _, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.kept, owned(principal, id))
+	delete(s.links, owned(principal, id))
+	return nil
+}
+
 // CoverageLinks gives what sources have of one.
 func (s *Coverages) CoverageLinks(_ context.Context, principal, id string) (map[scheduling.SourceID]scheduling.CoverageLink, error) {
 	s.mu.Lock()
