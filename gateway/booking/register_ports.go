@@ -41,7 +41,8 @@ type People interface {
 	KeepLinks(ctx context.Context, principal, id string, end time.Time) error
 	// Lock keeps everybody else from registering the same person at the source,
 	// whatever their principal. ok is false, without an error, when another has
-	// it.
+	// it. A lease that can Linger(ctx, ttl) is kept so long after a create at a
+	// source whose searches lag.
 	Lock(ctx context.Context, source scheduling.SourceID, r scheduling.Registration, ttl time.Duration) (l scheduling.Lease, ok bool, err error)
 }
 
