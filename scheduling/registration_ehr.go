@@ -1,6 +1,7 @@
 package scheduling
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -145,6 +146,9 @@ type PatientLink struct {
 	Native     string    `json:"native,omitempty"`
 	Identifier string    `json:"identifier,omitempty"` // ours, on the Patient
 	SentAt     time.Time `json:"sentAt,omitzero"`
+	// Answered: the call's answer does not tell what it did, and the source is
+	// done with it (see ErrAnswered).
+	Answered bool `json:"answered,omitempty"`
 	// Made: we created it, it was not found. For the operator alone (law 13).
 	Made bool `json:"made,omitempty"`
 	// Forgotten: the person was deleted; the link is kept for what is open.
@@ -161,3 +165,7 @@ type PatientLink struct {
 func (l PatientLink) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("native", l.Native), slog.String("state", string(l.State)))
 }
+
+// ErrAnswered is within an error in doubt: the source itself has answered that
+// it failed. What the call did is not known, but it runs no longer.
+var ErrAnswered = errors.New("scheduling: the source has answered, and is done with the call")

@@ -194,13 +194,25 @@ func pathOf(location string) string {
 func (c *Client) judgeUnregistered(r *patientReply, a *answer, err error) error {
 	judged := c.judgeRefused(scheduling.CallRegister, &r.reply, a, err)
 	if scheduling.CodeOf(judged) == scheduling.InDoubt {
-		return judged
+		return answeredIn(judged, a)
 	}
 	e := c.refuseRegistration(shapeStatus, r)
 	if from := asError(judged); from != nil {
 		e.RetryAfter = from.RetryAfter
 	}
 	return e
+}
+
+// answeredIn tells a doubt whose call is over from one that may run still: what
+// a server says of itself, and not what a proxy says of a server.
+func answeredIn(doubt error, a *answer) error {
+	told := asError(doubt)
+	if told == nil || a.status != http.StatusInternalServerError && a.status != http.StatusServiceUnavailable {
+		return doubt
+	}
+	over := *told
+	over.Err = errors.Join(told.Err, scheduling.ErrAnswered)
+	return &over
 }
 
 // refuseRegistration says what a refusal means. Whatever it says of others who

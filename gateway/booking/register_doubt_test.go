@@ -174,3 +174,21 @@ func TestEveryFaultEndsWithOnePatientOrNone(t *testing.T) {
 		})
 	}
 }
+
+// TestLaw5ACallThatIsOverIsSentAgainWhereItIsConditional: the source says itself
+// that it failed, so the call runs no longer. Where the create is conditional on
+// our identifier it is sent again at once; anywhere else nobody is made twice.
+func TestLaw5ACallThatIsOverIsSentAgainWhereItIsConditional(t *testing.T) {
+	t.Parallel()
+	for _, way := range ways {
+		for _, status := range []int{http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusBadGateway} {
+			w := newClinic(t, way, nil)
+			w.fault(ehrsim.Fault{Kind: ehrsim.FaultStatus, Status: status, On: "register", Count: 1})
+			native, err := w.native("alice", w.come("alice", canaryPatient))
+			again := way == scheduling.RegisterIfNoneExist && status != http.StatusBadGateway
+			if again != (err == nil && native != "") || again && w.made() != 1 || !again && w.made() != 0 {
+				t.Errorf("%s after %d: %q %v, %d made", way, status, native, err, w.made())
+			}
+		}
+	}
+}

@@ -192,6 +192,9 @@ func (j *registration) conditional() bool { return j.how.Way == scheduling.Regis
 func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, error) {
 	query := scheduling.PatientQuery{Identifiers: []scheduling.PersonIdentifier{j.ours()}}
 	past := j.now().Sub(j.link.SentAt) >= j.how.Settle+j.how.Lag
+	// A call that runs no longer may be sent again at once where the create is
+	// conditional on our identifier (law 5).
+	over := j.link.Answered && j.conditional()
 	list, err := j.at.FindPatients(ctx, query)
 	if err == nil && len(list) == 0 && past {
 		list, err = j.at.FindPatients(ctx, query) // two reads must find nothing (law 5)
@@ -210,7 +213,7 @@ func (j *registration) settle(ctx context.Context) (scheduling.NativePatient, er
 		return none, j.unsettled()
 	case err != nil && !is(err, scheduling.NotSupported):
 		return none, err
-	case past:
+	case past, over && err == nil:
 		return none, nil
 	case j.link.Unclear:
 		return none, j.needsClinic()
@@ -287,7 +290,7 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	if j.link.Identifier == "" {
 		j.link.Identifier = rand.Text()
 	}
-	j.link.State, j.link.SentAt = scheduling.LinkSending, j.now()
+	j.link.State, j.link.SentAt, j.link.Answered = scheduling.LinkSending, j.now(), false
 	if err := j.candidate(ctx); err != nil {
 		return none, err
 	}
@@ -299,6 +302,11 @@ func (j *registration) create(ctx context.Context) (scheduling.NativePatient, er
 	j.reach("register.answered")
 	switch {
 	case is(err, scheduling.InDoubt):
+		if j.link.Answered = errors.Is(err, scheduling.ErrAnswered); j.link.Answered {
+			if lerr := j.saveLink(ctx); lerr != nil {
+				j.Log.WarnContext(ctx, "a registration is looked for longer than it need be", "source", j.source, "error", lerr)
+			}
+		}
 		return none, err
 	case err == nil:
 		if found, err = j.believed(ctx, found); is(err, scheduling.InDoubt) {
