@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -14,12 +15,17 @@ const claimsAtOnce = 1000
 // digests: all claims of the source are gone through, so ask only where no open
 // offer has the slot.
 //
-// Errors: unknown-id where nobody has it; shedding.
+// Errors: unknown-id where nobody has it; shedding, also while the books are lost
+// or being put back: who has it may be what was lost.
 func (b *Books) BySlot(ctx context.Context, slot string) (offer string, err error) {
 	tag, _, _ := strings.Cut(slot, "-")
 	source, ok := (*b.tags.Load())[tag]
 	if !ok || !scheduling.ValidID(slot) {
 		return "", errUnknown()
+	}
+	before, err := b.whether(ctx, source)
+	if err != nil {
+		return "", err
 	}
 	claims, cursor := b.store.keys.source(source).claims(), uint64(0)
 	for {
@@ -33,7 +39,7 @@ func (b *Books) BySlot(ctx context.Context, slot string) (offer string, err erro
 			}
 		}
 		if cursor == 0 {
-			return "", errUnknown()
+			return "", cmp.Or(b.unchanged(ctx, source, before), errUnknown())
 		}
 	}
 }

@@ -54,14 +54,20 @@ func (b *Books) ByPatient(
 	if err != nil {
 		return nil, err
 	}
-	after, err := b.whether(ctx, source)
-	if err == nil && after != before {
-		err = refusePutBack(source) // lost and put back, while it was read
-	}
-	if err != nil {
+	if err := b.unchanged(ctx, source, before); err != nil {
 		return nil, err
 	}
 	return entries, nil
+}
+
+// unchanged wants the books to be whole still, and not to have been lost and put
+// back while they were read.
+func (b *Books) unchanged(ctx context.Context, source scheduling.SourceID, before string) error {
+	after, err := b.whether(ctx, source)
+	if err == nil && after != before {
+		err = refusePutBack(source)
+	}
+	return err
 }
 
 // whether wants the books to be whole, and tells which loss was the latest.

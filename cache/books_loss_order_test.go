@@ -128,3 +128,26 @@ func TestLaw12AGatewayThatComesBackLateGivesWhatTheEHRDoesNotShow(t *testing.T) 
 		t.Errorf("the hold that was given back is %s, %v", got.State, err)
 	}
 }
+
+func TestLaw4WhoNamesASlotIsNotToldThatNobodyHasItWhileBooksAreLost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := gateways(t, server.URL(), 100*time.Millisecond)
+	beats(t, a, b)
+	booked := bookAt(t, a, "slot1")
+	ours := scheduling.ResourceID(source, scheduling.KindSlot, "slot1")
+	if got, err := b.BySlot(t.Context(), ours); err != nil || got != booked.ID {
+		t.Fatalf("%s, %v", got, err)
+	}
+	must(t, client(t, server.URL()).FlushAll(t.Context()).Err())
+	_, err := b.BySlot(t.Context(), ours)
+	wantShed(t, "while they are put back", err)
+	settled(t, a, b)
+	_, err = b.BySlot(t.Context(), scheduling.ResourceID(source, scheduling.KindSlot, "slot2"))
+	wantShed(t, "while they are lost", err)
+	must(t, b.Rebuilt(t.Context(), source))
+	putBack(t, a, b)
+	if got, err := b.BySlot(t.Context(), ours); err != nil || got != booked.ID {
+		t.Errorf("%s, %v", got, err)
+	}
+}

@@ -97,6 +97,9 @@ func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e sched
 		}
 		return View{}, err == nil, err
 	}
+	if d.restoredOf(e, c, req.Key) {
+		return d.view(e), false, nil
+	}
 	patients, _, err := d.patients(ctx, c, e.Source, req.Patients)
 	switch {
 	case err != nil:

@@ -15,7 +15,8 @@ import (
 // to its user or a trusted caller what the source named has besides. What could
 // not be reached in time is told, and shown as we knew it last.
 //
-// Errors: missing-data without a patient, shedding.
+// Errors: missing-data without a patient; unknown-id where it is an id of our making
+// and nobody's: an empty list would say that they have no appointments; shedding.
 func (d *Desk) List(ctx context.Context, c Caller, req ListRequest) (List, error) {
 	if req.Patient == "" {
 		return List{}, scheduling.Refuse(scheduling.MissingData, "patient", "a patient is needed")
@@ -43,10 +44,28 @@ func (d *Desk) List(ctx context.Context, c Caller, req ListRequest) (List, error
 			list.Unreached = append(list.Unreached, part.unreached)
 		}
 	}
+	if len(list.Views) == 0 && len(list.Unreached) == 0 {
+		if err := d.someones(ctx, c, sources, req.Patient); err != nil {
+			return List{}, err
+		}
+	}
 	slices.SortFunc(list.Views, func(a, b View) int {
 		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Entry.ID, b.Entry.ID))
 	})
 	return list, nil
+}
+
+// someones wants an id of our making to be that of a person of this principal's:
+// after a loss of the store people may have to be registered again.
+func (d *Desk) someones(ctx context.Context, c Caller, sources []scheduling.SourceID, patient string) error {
+	if d.Patients == nil || len(sources) == 0 || !scheduling.OwnPatientID(patient) {
+		return nil
+	}
+	_, _, err := d.Patients.Known(ctx, c.Principal, sources[0], patient)
+	if is(err, scheduling.UnknownID) {
+		return scheduling.Refuse(scheduling.UnknownID, "patient", "no patient of this id is registered here")
+	}
+	return nil
 }
 
 // sourceList is one source's part of a list.

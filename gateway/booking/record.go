@@ -77,15 +77,23 @@ func keyDigest(key string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// samePatients tells whether both name the same people.
-func samePatients(a []scheduling.PatientRef, b []scheduling.PatientRef) bool {
-	names := func(refs []scheduling.PatientRef) []string {
-		ids := make([]string, len(refs))
-		for i, r := range refs {
-			ids[i] = r.Native
+// samePatients tells whether both name the same people: by our id, or by the
+// source's. Two whom the source does not know yet are not the same for that.
+func samePatients(a, b []scheduling.PatientRef) bool {
+	lacks := func(refs []scheduling.PatientRef) func(scheduling.PatientRef) bool {
+		return func(p scheduling.PatientRef) bool {
+			return !slices.ContainsFunc(refs, func(r scheduling.PatientRef) bool {
+				return r.Asked == p.Asked || r.Native != "" && r.Native == p.Native
+			})
 		}
-		slices.Sort(ids)
-		return slices.Compact(ids)
 	}
-	return slices.Equal(names(a), names(b))
+	return !slices.ContainsFunc(a, lacks(b)) && !slices.ContainsFunc(b, lacks(a))
+}
+
+// restoredOf tells whether a booking that was written down again after a loss was
+// made by a request under this key: our identifier at the EHR says so. Whom it
+// names, the gateway may know under another id by now, or not at all.
+func (d *Desk) restoredOf(e scheduling.Entry, c Caller, key string) bool {
+	return key != "" && e.State == scheduling.EntryBooked && e.Reason == scheduling.Restored &&
+		e.Identifier == d.identifier(e.ID, c.Principal, keyDigest(key))
 }
