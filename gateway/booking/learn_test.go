@@ -69,11 +69,13 @@ func TestWhatBecameOfAnOfferIsLearnt(t *testing.T) {
 		"nobody knows when it was so": {0, nil, []func(*testing.T, *booking.Desk, *world){hold}, nil},
 		"the answer was lost": {
 			time.Minute, func(w *world) { w.ehr.Fail(scheduling.CallBook, bookingtest.LostAfter); w.ehr.FailReads(10) },
-			[]func(*testing.T, *booking.Desk, *world){book}, nil,
+			[]func(*testing.T, *booking.Desk, *world){book},
+			nil,
 		},
 		"another of our callers has it": {
 			time.Minute, func(w *world) { _, _ = w.desk.Hold(t.Context(), caller("bob"), holdOf(w, 0)) },
-			[]func(*testing.T, *booking.Desk, *world){hold, book}, nil,
+			[]func(*testing.T, *booking.Desk, *world){hold, book},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
