@@ -161,6 +161,8 @@ func isUnsettled(e scheduling.Entry) bool {
 		return true
 	case scheduling.EntryBooking, scheduling.EntryCancelling:
 		return e.Doubt != nil
+	case scheduling.EntryNotBooked:
+		return e.Doubt != nil && e.Doubt.Unresolved // what showed up since waits for a person
 	default:
 		return false
 	}

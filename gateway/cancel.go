@@ -25,7 +25,7 @@ func (x *exchange) patch() error {
 		return err
 	}
 	req := booking.CancelRequest{
-		ID: id, Reason: patch.Reason, Status: patch.Expects(),
+		ID: id, Reason: patch.Reason, Status: patch.Expects(), Sent: string(x.body()),
 		Check: func(v booking.View) error { return x.agree(patch, v) },
 	}
 	if req.Key, err = x.idempotencyKey(); err != nil {

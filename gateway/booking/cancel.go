@@ -16,7 +16,7 @@ func (d *Desk) Cancel(ctx context.Context, c Caller, req CancelRequest) (View, e
 	if scheduling.IsElsewhereID(req.ID) {
 		return d.cancelElsewhere(ctx, c, req)
 	}
-	return d.once(ctx, c, toCancel, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason), func() (View, error) {
+	return d.once(ctx, c, toCancel, req.Key, req.ID, digestOf("cancel", req.ID, req.Reason, req.IfMatch, string(req.Status), req.Sent), func() (View, error) {
 		for range maxRaces {
 			v, again, err := d.tryCancel(ctx, c, req)
 			if !again {

@@ -36,7 +36,7 @@ func (d *Desk) Decide(ctx context.Context, in Decision) error {
 	if err != nil {
 		return err
 	}
-	waits := e.State == scheduling.EntryDoubt || e.State == scheduling.EntryCancelling
+	waits := e.State == scheduling.EntryDoubt || e.State == scheduling.EntryCancelling || e.State == scheduling.EntryNotBooked
 	if !waits || e.Doubt == nil || !e.Doubt.Unresolved {
 		return refuseState("nothing is to be decided here")
 	}
@@ -111,10 +111,14 @@ func nativeToDecide(e scheduling.Entry, in Decision) string {
 func (d *Desk) decided(ctx context.Context, e scheduling.Entry, in Decision, a scheduling.Appointment, notProved []string) error {
 	intent := e.Intent
 	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
-		if e.State != scheduling.EntryDoubt || !sameCall(*e, intent) {
+		late := e.State == scheduling.EntryNotBooked
+		if !late && e.State != scheduling.EntryDoubt || !sameCall(*e, intent) {
 			return false
 		}
 		e.Decision = &scheduling.Decision{Booked: in.Booked, Native: in.Native, By: in.By, Reason: in.Reason, At: d.now()}
+		if late {
+			change.Claims = scheduling.ClaimsTake
+		}
 		if !in.Booked {
 			d.endDoubt(e, change)
 			e.Reason = "decided"

@@ -100,7 +100,7 @@ func (d *Desk) search(ctx context.Context, e scheduling.Entry, ehr EHR, can sche
 	}
 	best, rank := scheduling.Appointment{}, 0
 	for _, a := range list {
-		if r := likeness(e, a); r > rank {
+		if r := d.likeness(e, a); r > rank {
 			best, rank = a, r
 		}
 	}
@@ -109,7 +109,7 @@ func (d *Desk) search(ctx context.Context, e scheduling.Entry, ehr EHR, can sche
 
 // likeness tells how surely an appointment is the one that our call made: 0 is
 // not at all. What was cancelled decides nothing: it may be an earlier try.
-func likeness(e scheduling.Entry, a scheduling.Appointment) int {
+func (d *Desk) likeness(e scheduling.Entry, a scheduling.Appointment) int {
 	if a.Status.Void() || a.Status == scheduling.ApptProposed {
 		return 0
 	}
@@ -122,16 +122,19 @@ func likeness(e scheduling.Entry, a scheduling.Appointment) int {
 		}
 		return 3
 	}
-	// Another identifier of ours is another booking; and once it was told as
-	// not booked, a booking without one may be anybody's.
-	if len(a.Identifiers) > 0 || e.State == scheduling.EntryNotBooked || !a.Status.Stands() {
+	// Another identifier of ours is another booking.
+	if len(a.Identifiers) > 0 || !a.Status.Stands() || d.changedBefore(e, a, time.Minute) {
 		return 0
 	}
-	fresh := a.Updated.IsZero() || e.Intent == nil || !a.Updated.Before(e.Intent.SentAt.Add(-time.Minute))
-	if v, notProved, _ := verify(e, a); fresh && v == matches && !slices.Contains(notProved, "start") {
+	v, notProved, _ := verify(e, a)
+	switch {
+	case v != matches || slices.Contains(notProved, "start"):
+		return 0
+	case e.State == scheduling.EntryNotBooked:
+		return 1 // it was told as not booked: this may be anybody's
+	default:
 		return 2
 	}
-	return 0
 }
 
 // settleDoubt finds out, by reading alone, what became of a booking.
@@ -251,8 +254,7 @@ func (d *Desk) watchLate(ctx context.Context, e scheduling.Entry, ehr EHR, can s
 		return d.sleep(ctx, e, min(d.pause(e.Doubt.Since), left))
 	}
 	if !oursLate(e, a) {
-		d.alarm(ctx, "late-not-ours", e) // a person sees to it; ours may still come
-		return d.sleep(ctx, e, max(0, min(d.pause(e.Doubt.Since), left)))
+		return d.lateNotOurs(ctx, e, a, left)
 	}
 	d.alarm(ctx, "late", e)
 	v, notProved, _ := verify(e, a)
@@ -264,6 +266,36 @@ func (d *Desk) watchLate(ctx context.Context, e scheduling.Entry, ehr EHR, can s
 	}
 	_, err = d.undo(ctx, e, a, "late", ehr, can)
 	return settling(err)
+}
+
+// lateNotOurs: what shows up after *not booked* was said may be our late booking,
+// and may be anybody's. A person is told, once, and decides; ours may still come.
+func (d *Desk) lateNotOurs(ctx context.Context, e scheduling.Entry, a scheduling.Appointment, left time.Duration) error {
+	wake := max(0, min(d.pause(e.Doubt.Since), left))
+	if e.Doubt.Unresolved || e.Decision != nil || d.booksHave(ctx, e, a) {
+		return d.sleep(ctx, e, wake)
+	}
+	version := e.Version
+	saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		e.Doubt.Unresolved = true
+		change.Wake = wake
+		return e.Version == version
+	})
+	if err == nil {
+		d.alarm(ctx, "late-not-ours", saved)
+	}
+	return settling(err)
+}
+
+// booksHave tells that the appointment is another booking of the same caller.
+func (d *Desk) booksHave(ctx context.Context, e scheduling.Entry, a scheduling.Appointment) bool {
+	for _, p := range e.Private.Patients {
+		others, err := d.Books.ByPatient(ctx, e.Source, e.Principal, p.Asked)
+		if err == nil && slices.ContainsFunc(others, func(o scheduling.Entry) bool { return o.ID != e.ID && o.Native == a.ID }) {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep changes nothing but the wake.

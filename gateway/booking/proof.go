@@ -20,23 +20,40 @@ const (
 //
 // Our identifier proves it, but on what was our hold: the hold carried it
 // already, and the clinic may have given the appointment to somebody else since.
-// What was last changed before our call was sent is never its work.
+// What was last changed before our call was sent is never the work of it. No clock
+// is asked about our identifier elsewhere: only our call can have put it there.
 //
 // Without an identifier, what our call was answered with is ours where it was
 // made since the call was sent, and has the slot or the patient that was asked
 // for: an answer that names somebody else's appointment has neither.
 func (d *Desk) ours(e scheduling.Entry, a scheduling.Appointment, p proof) bool {
-	// Some EHRs tell whole seconds.
-	if e.Intent == nil || !a.Updated.IsZero() && a.Updated.Before(e.Intent.SentAt.Truncate(time.Second)) {
+	hold := wasHold(e, a)
+	switch {
+	case e.Intent == nil:
 		return false
-	}
-	if wasHold(e, a) {
+	case !hold && a.HasIdentifier(e.Identifier):
+		return true
+	case d.changedBefore(e, a, 0):
+		return false
+	case hold:
 		return p == answered && (len(a.Identifiers) == 0 || a.HasIdentifier(e.Identifier))
 	}
-	if a.HasIdentifier(e.Identifier) {
-		return true
-	}
 	return p == answered && len(a.Identifiers) == 0 && madeWithin(a, d.now().Sub(e.Intent.SentAt)) && resembles(e, a)
+}
+
+// changedBefore tells whether the appointment was last changed before our call
+// was sent: by the EHR's own clock where it tells it, else by ours, and as much
+// earlier as the clocks are allowed to differ.
+func (d *Desk) changedBefore(e scheduling.Entry, a scheduling.Appointment, differ time.Duration) bool {
+	switch {
+	case e.Intent == nil || a.Updated.IsZero():
+		return false
+	case a.Shown.IsZero():
+		// Some EHRs tell whole seconds.
+		return a.Updated.Before(e.Intent.SentAt.Truncate(time.Second).Add(-differ))
+	default:
+		return a.Shown.Sub(a.Updated) > d.now().Sub(e.Intent.SentAt)+time.Second
+	}
 }
 
 // madeWithin tells whether the appointment was made, and last changed, no longer

@@ -7,6 +7,10 @@ import (
 	"slotgate/scheduling"
 )
 
+// restoredEntry is the reason of an entry that was written down from what the EHR
+// shows.
+const restoredEntry = "restored"
+
 // expire begins the release of a hold that has run out, and does it if it can.
 func (d *Desk) expire(ctx context.Context, e scheduling.Entry) {
 	if _, err := d.release(ctx, e, string(scheduling.HoldExpired), e.Version); err != nil && err != errOvertaken {
@@ -86,6 +90,9 @@ func (d *Desk) doubtHold(ctx context.Context, e scheduling.Entry, a *scheduling.
 // callRelease does the release whose intent has been saved. It may be done
 // again at any time: an EHR releases what is still a hold, and nothing else.
 func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Entry, error) {
+	if done, ok, err := d.wasBooking(ctx, e, ehr, can, purpose); ok || err != nil {
+		return done, err
+	}
 	hold, known, nothing := d.holdToRelease(ctx, e, ehr, can, purpose)
 	if !known {
 		return d.releaseLater(ctx, e, can, nothing)
@@ -98,12 +105,45 @@ func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can
 			return d.releaseLater(ctx, e, can, false)
 		}
 		d.reach("release.answered")
+		if done, ok, err := d.wasBooking(ctx, e, ehr, can, purpose); ok || err != nil {
+			return done, err
+		}
 		if d.holdStands(ctx, e, hold, ehr, can, purpose) {
 			return d.releaseLater(ctx, e, can, false)
 		}
 	}
 	free, _ := d.slotsFree(ctx, ehr, can, e, purpose)
 	return d.released(ctx, e, free)
+}
+
+// wasBooking looks at what the books were rebuilt from: what was pending then may
+// have been a booking on its way, and no hold. Once it stands it is booked.
+func (d *Desk) wasBooking(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (scheduling.Entry, bool, error) {
+	if e.Reason != restoredEntry || e.Hold == nil || e.Hold.Native == "" || len(e.Private.Patients) == 0 {
+		return e, false, nil
+	}
+	a, found, err := d.readOne(ctx, e.Hold.Native, ehr, can, purpose)
+	if err != nil {
+		later, err := d.releaseLater(ctx, e, can, false)
+		return later, true, err
+	}
+	if v, notProved, _ := verify(e, a); found && v == matches && a.HasIdentifier(e.Identifier) {
+		saved, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+			if e.State != scheduling.EntryReleasing || e.Reason != restoredEntry {
+				return false
+			}
+			e.State, e.Used, e.Native, e.ETag = scheduling.EntryBooked, true, a.ID, a.ETag
+			e.Intent.Over, e.Doubt, e.Hold, e.NotProved = true, nil, nil, notProved
+			d.seen(e, a)
+			change.Wake = d.bookedWake(*e)
+			return true
+		})
+		if err == nil {
+			d.placed(ctx, saved)
+		}
+		return saved, true, err
+	}
+	return e, false, nil
 }
 
 // holdToRelease is the hold to be given back: the one we know, or the one that a

@@ -77,6 +77,9 @@ type CancelRequest struct {
 	IfMatch uint64
 	// Status is what the patch's tests expect it to be; "" for none.
 	Status scheduling.AppointmentStatus
+	// Sent is the patch as it was sent: under one Idempotency-Key another one is
+	// another request. It is kept as a digest alone.
+	Sent string
 	// Check, if set, is asked with the view before anything is done: the tests
 	// of a patch. Its error is the answer.
 	Check func(View) error

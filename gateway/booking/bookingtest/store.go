@@ -276,7 +276,7 @@ func (s *Store) ByPatient(_ context.Context, source scheduling.SourceID, princip
 // Unsettled gives what is in doubt.
 func (s *Store) Unsettled(_ context.Context, source scheduling.SourceID) ([]scheduling.Entry, error) {
 	return s.pick(func(e scheduling.Entry) bool {
-		return e.Source == source && (e.State == scheduling.EntryDoubt || e.Doubt != nil && e.State.InFlight())
+		return e.Source == source && (e.State == scheduling.EntryDoubt || e.Doubt != nil && (e.State.InFlight() || e.State == scheduling.EntryNotBooked && e.Doubt.Unresolved))
 	})
 }
 
