@@ -137,14 +137,18 @@ func (x *exchange) listPractitioner(a *listAsked, text string) error {
 	return nil
 }
 
-// listSources takes sources. One that is not served here has no appointments,
-// as a search for offers finds none of it.
+// listSources takes sources. One that is not served here is refused, as a search
+// for offers refuses it: an empty list would say that nothing is booked there.
 func (x *exchange) listSources(a *listAsked, text string) error {
 	for _, one := range splitList(text) {
 		if one == "" {
 			return scheduling.Refuse(scheduling.BadRequest, "source", "parameter source: is empty")
 		}
-		a.sources = append(a.sources, scheduling.SourceID(one))
+		source := scheduling.SourceID(one)
+		if !slices.ContainsFunc(x.s.live.Load().sources, func(s scheduling.Source) bool { return s.ID == source }) {
+			return scheduling.Refuse(scheduling.BadRequest, "source", "parameter source: no source of this id is served here")
+		}
+		a.sources = append(a.sources, source)
 	}
 	return nil
 }

@@ -298,3 +298,23 @@ func TestLaw4WhatTheClinicMovedAndMovedBackKeepsItsSlot(t *testing.T) {
 		})
 	}
 }
+
+func TestLaw13WhatTheClinicGaveToAnotherIsNotMoved(t *testing.T) {
+	t.Parallel()
+	for name, patients := range map[string][]string{"given": {"somebody-else"}, "shared": {"p1", "somebody-else"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 2, func(can *scheduling.Abilities) { can.Reschedule = scheduling.Move })
+			ann, id := caller("ann"), w.offer(0)
+			native := must(w.desk.Book(t.Context(), ann, bookFor(id, "p1")))(t).Entry.Native
+			w.ehr.Clinic(native, func(a *scheduling.Appointment) { a.Patient = patients })
+			req := bookFor(w.offer(1), "p1")
+			req.Replaces = id
+			_, err := w.desk.Book(t.Context(), ann, req)
+			wantCode(t, err, scheduling.NotAcceptable)
+			if len(w.standing(0)) != 1 || len(w.standing(1)) != 0 {
+				t.Fatalf("%v %v", w.standing(0), w.standing(1))
+			}
+		})
+	}
+}

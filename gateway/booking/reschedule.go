@@ -232,6 +232,9 @@ func (d *Desk) freeze(ctx context.Context, e, old scheduling.Entry, can scheduli
 	if old.State == scheduling.EntryCancelling && old.ReplacedBy == e.ID && old.Intent.Kind == scheduling.CallMove {
 		return true, nil
 	}
+	if err = d.mayMove(ctx, old, can); err != nil {
+		return false, err
+	}
 	_, err = d.step(ctx, old, func(o *scheduling.Entry, change *scheduling.EntryChange) bool {
 		if o.State != scheduling.EntryBooked || o.ReplacedBy != e.ID {
 			return false
@@ -242,6 +245,24 @@ func (d *Desk) freeze(ctx context.Context, e, old scheduling.Entry, can scheduli
 		return true
 	})
 	return err == nil, stateOr(err)
+}
+
+// mayMove reads what is to be moved: the clinic may have given it to another
+// patient, or ended it.
+func (d *Desk) mayMove(ctx context.Context, old scheduling.Entry, can scheduling.Abilities) error {
+	ehr, _, err := d.ehr(old.Source)
+	if err != nil {
+		return err
+	}
+	a, found, err := d.readOne(ctx, old.Native, ehr, can, scheduling.ForBook)
+	if err != nil || !found {
+		return orNil(err) // what is not shown the EHR refuses to move
+	}
+	old, err = d.mayCancel(ctx, old, a, ehr, can)
+	if err == nil && old.State != scheduling.EntryBooked {
+		err = refuseState("the appointment to be replaced has changed meanwhile")
+	}
+	return stateOr(err)
 }
 
 // later leaves the rest of the journey to the settler.
