@@ -81,7 +81,9 @@ func TestTheSamePersonIsOneOfTheSamePrincipal(t *testing.T) {
 			}), ""},
 			"identifiers without any system": {"alice", stranger("n6", func(r *scheduling.Registration) { r.Identifiers = []scheduling.PersonIdentifier{{Value: "CANARY-77"}} }), ""},
 		} {
-			known, added := add(t, p, c.principal, c.r)
+			// Each for itself: what is told later of a person takes the place of the earlier.
+			add(t, p, "alice of "+name, canary("p1"))
+			known, added := add(t, p, c.principal+" of "+name, c.r)
 			if want := c.known; added != (want == "") || want != "" && known.ID != want || want == "" && known.ID != c.r.ID {
 				t.Errorf("%s: %s, added %v", name, known.ID, added)
 			}

@@ -145,9 +145,12 @@ func TestLaw7WhatCouldNotBeConfirmedInTimeIsLeftOutAndTold(t *testing.T) {
 		t.Errorf("%d, %d calls", r.status, l.calls.Load()-calls)
 	}
 	w.now.set(w.now.now().Add(restSilent))
-	w.find("_max-age=60&source=york&_count=8", siteKey)
+	// The look that was given up may take a moment to end.
+	for try := 0; l.calls.Load() == calls && try < 10; try++ {
+		w.find("_max-age=60&source=york&_count=8", siteKey)
+	}
 	if l.calls.Load() != calls+1 {
-		t.Error("it rests for ever")
+		t.Errorf("%d calls once it has rested", l.calls.Load()-calls)
 	}
 }
 
