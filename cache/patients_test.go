@@ -88,6 +88,9 @@ func TestTheSamePersonIsOneOfTheSamePrincipal(t *testing.T) {
 				t.Errorf("%s: %s, added %v", name, known.ID, added)
 			}
 		}
+		add(t, p, "alice", stranger("n5", func(r *scheduling.Registration) {
+			r.Identifiers = []scheduling.PersonIdentifier{{System: "urn:x", Value: "CANARY-77"}}
+		}))
 		two := stranger("n7", func(r *scheduling.Registration) {
 			r.Identifiers = []scheduling.PersonIdentifier{{System: "urn:canary:mrn", Value: "CANARY-77"}, {System: "urn:x", Value: "CANARY-77"}}
 		})
