@@ -54,8 +54,36 @@ func (p *Pair) URL() string { return "redis://" + p.listener.Addr().String() }
 // Part ends replication: from here on the replica misses what is written.
 func (p *Pair) Part(t testing.TB) {
 	t.Helper()
+	p.caughtUp(t)
 	if err := p.client(t).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// caughtUp waits until the replica has all that was written until now.
+func (p *Pair) caughtUp(t testing.TB) {
+	t.Helper()
+	o, err := redis.ParseURL(p.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := redis.NewClient(o)
+	defer func() { _ = c.Close() }()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		// WAIT speaks of the writes of its own connection.
+		conn := c.Conn()
+		err := conn.Set(t.Context(), "redistest:mark", "1", time.Minute).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := conn.Wait(t.Context(), 1, time.Second).Result()
+		_ = conn.Close()
+		switch {
+		case err == nil && n > 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("the replica lags behind: %v", err)
+		}
 	}
 }
 
