@@ -12,6 +12,7 @@ import (
 
 	"slotgate/cache/redistest"
 	"slotgate/config/testenv"
+	"slotgate/scheduling"
 )
 
 // bookReport is what .ci/npm/book.mjs tells.
@@ -57,7 +58,7 @@ sources:
 	})
 	v := visitor{gateway, "who-opens-the-door"}
 	eventually(t, func() error { // the books of a new Redis are open
-		status, _, err := v.do(t, "hold", "no-such-id", "", "")
+		status, _, err := v.do(t, "hold", scheduling.SourceTag("foreign")+"-aaaaaaaaaaaaaaaaaaaa", "", "")
 		if err != nil || status != 404 {
 			return fmt.Errorf("%d %w", status, err)
 		}
