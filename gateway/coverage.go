@@ -141,28 +141,10 @@ func coverRefusal(results []booking.CoverResult) error {
 	return worst
 }
 
-// answerCoverage answers as the caller prefers (RFC 7240): the Coverage, an
-// outcome, or nothing.
+// answerCoverage answers with a Coverage that is kept here, and its version.
 func (x *exchange) answerCoverage(status int, c scheduling.Coverage) error {
 	x.c.Set(fiber.HeaderETag, etag(c.Version))
-	preference := x.preferred()
-	if preference != "" {
-		x.c.Set("Preference-Applied", "return="+preference)
-	}
-	switch preference {
-	case "minimal":
-		x.c.Status(status)
-		return nil
-	case "OperationOutcome":
-		return x.resource(status, &model.OperationOutcome{Issue: []model.OutcomeIssue{
-			fhir.Told("information", "informational", "the coverage is kept at the gateway", ""),
-		}})
-	}
-	shown, err := fhir.CoverageFor(c)
-	if err != nil {
-		return err
-	}
-	return x.resource(status, shown)
+	return answerKept(x, status, "the coverage is kept at the gateway", c, fhir.CoverageFor)
 }
 
 // readCoverage answers GET Coverage/{id}.

@@ -123,9 +123,14 @@ func (x *exchange) registerAt(source scheduling.SourceID, id string) error {
 	return x.s.deps.Patients.RegisterAt(ctx, x.principalName(), source, id)
 }
 
-// answerPatient answers as the caller prefers (RFC 7240): the Patient, an
-// outcome, or nothing.
+// answerPatient answers with a person who is registered here.
 func (x *exchange) answerPatient(status int, r scheduling.Registration) error {
+	return answerKept(x, status, "the patient is registered at the gateway", r, fhir.PatientFor)
+}
+
+// answerKept answers as the caller prefers (RFC 7240): what is kept here as a
+// resource, an outcome that says so, or nothing.
+func answerKept[T any, R model.Resource](x *exchange, status int, told string, kept T, show func(T) (R, error)) error {
 	preference := x.preferred()
 	if preference != "" {
 		x.c.Set("Preference-Applied", "return="+preference)
@@ -136,14 +141,14 @@ func (x *exchange) answerPatient(status int, r scheduling.Registration) error {
 		return nil
 	case "OperationOutcome":
 		return x.resource(status, &model.OperationOutcome{Issue: []model.OutcomeIssue{
-			fhir.Told("information", "informational", "the patient is registered at the gateway", ""),
+			fhir.Told("information", "informational", told, ""),
 		}})
 	}
-	patient, err := fhir.PatientFor(r)
+	shown, err := show(kept)
 	if err != nil {
 		return err
 	}
-	return x.resource(status, patient)
+	return x.resource(status, shown)
 }
 
 // readPatient answers GET Patient/{id}.

@@ -3,7 +3,6 @@ package booking
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -28,38 +27,11 @@ func (r *Registrar) CheckPerson(ctx context.Context, principal string, person sc
 // Errors: unknown-id where it names a patient who is none of the principal's;
 // not-acceptable; shedding.
 func (r *Registrar) GiveCoverage(ctx context.Context, principal string, c scheduling.Coverage, key string) (known scheduling.Coverage, added bool, err error) {
-	if key == "" {
-		return r.addCoverage(ctx, principal, c)
-	}
-	digest := keptDigest(r.Secret, digestOf("coverage", c.Release, c.Resource))
-	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
-	if err != nil {
-		return known, false, err
-	}
-	switch rec.State {
-	case scheduling.KeyOther:
-		return known, false, scheduling.Refuse(scheduling.NotAcceptable, "Idempotency-Key", "this key was used for another request")
-	case scheduling.KeyRunning:
-		return known, false, busy("")
-	case scheduling.KeyDone:
-		return r.coverAgain(ctx, principal, rec.Answer)
-	}
-	known, added, err = r.addCoverage(ctx, principal, c)
-	r.finish(context.WithoutCancel(ctx), principal, keyDigest(key), digest, registered{ID: known.ID, Added: added}, err)
-	return known, added, err
-}
-
-// coverAgain answers a repeat.
-func (r *Registrar) coverAgain(ctx context.Context, principal string, data []byte) (scheduling.Coverage, bool, error) {
-	var a registered
-	if err := json.Unmarshal(data, &a); err != nil {
-		return scheduling.Coverage{}, false, scheduling.Fault(scheduling.Internal, err, "an answer that was kept cannot be read")
-	}
-	if e := a.Error; e != nil {
-		return scheduling.Coverage{}, false, &scheduling.Error{Code: e.Code, Who: e.Who, Message: e.Message, Param: e.Param, Source: e.Source}
-	}
-	c, err := r.ReadCoverage(ctx, principal, a.ID)
-	return c, a.Added, err
+	return underKey(ctx, r, principal, key, digestOf("coverage", c.Release, c.Resource), keeping[scheduling.Coverage]{
+		add:  func() (scheduling.Coverage, bool, error) { return r.addCoverage(ctx, principal, c) },
+		read: func(id string) (scheduling.Coverage, error) { return r.ReadCoverage(ctx, principal, id) },
+		id:   func(kept scheduling.Coverage) string { return kept.ID },
+	})
 }
 
 func (r *Registrar) addCoverage(ctx context.Context, principal string, c scheduling.Coverage) (scheduling.Coverage, bool, error) {

@@ -3,7 +3,6 @@ package booking
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -107,25 +106,11 @@ const minSecret = 16
 // Errors: missing-data, not-acceptable: see scheduling.Registration.Check, and
 // People.Add; shedding.
 func (r *Registrar) Register(ctx context.Context, principal string, person scheduling.Registration, key string) (known scheduling.Registration, added bool, err error) {
-	if key == "" {
-		return r.add(ctx, principal, person)
-	}
-	digest := keptDigest(r.Secret, digestOf("register", person.Release, person.Resource))
-	rec, err := r.begin(ctx, principal, keyDigest(key), digest)
-	if err != nil {
-		return known, false, err
-	}
-	switch rec.State {
-	case scheduling.KeyOther:
-		return known, false, scheduling.Refuse(scheduling.NotAcceptable, "Idempotency-Key", "this key was used for another request")
-	case scheduling.KeyRunning:
-		return known, false, busy("")
-	case scheduling.KeyDone:
-		return r.again(ctx, principal, rec.Answer)
-	}
-	known, added, err = r.add(ctx, principal, person)
-	r.finish(context.WithoutCancel(ctx), principal, keyDigest(key), digest, registered{ID: known.ID, Added: added}, err)
-	return known, added, err
+	return underKey(ctx, r, principal, key, digestOf("register", person.Release, person.Resource), keeping[scheduling.Registration]{
+		add:  func() (scheduling.Registration, bool, error) { return r.add(ctx, principal, person) },
+		read: func(id string) (scheduling.Registration, error) { return r.People.Person(ctx, principal, id) },
+		id:   func(kept scheduling.Registration) string { return kept.ID },
+	})
 }
 
 func (r *Registrar) add(ctx context.Context, principal string, person scheduling.Registration) (scheduling.Registration, bool, error) {
@@ -137,71 +122,6 @@ func (r *Registrar) add(ctx context.Context, principal string, person scheduling
 	_, _ = rand.Read(random[:]) // never fails
 	person.ID, person.Created = scheduling.NewPatientID(random), now.Truncate(time.Second)
 	return r.People.Add(ctx, principal, person)
-}
-
-// registered is what is kept of a registration under its key: never the person,
-// who may be forgotten.
-type registered struct {
-	ID    string   `json:"id,omitempty"`
-	Added bool     `json:"added,omitempty"`
-	Error *refusal `json:"error,omitempty"`
-}
-
-// begin waits for the first request under the key, a short while.
-func (r *Registrar) begin(ctx context.Context, principal, key, digest string) (scheduling.KeyRecord, error) {
-	deadline := time.NewTimer(r.opts.WaitRunning)
-	defer deadline.Stop()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		rec, err := r.Keys.Begin(ctx, principal, key, digest, "", keyLease)
-		if err != nil || rec.State != scheduling.KeyRunning {
-			return rec, err
-		}
-		select {
-		case <-ctx.Done():
-			return rec, nil
-		case <-deadline.C:
-			return rec, nil
-		case <-time.After(pause):
-		}
-	}
-}
-
-// finish keeps what is final: 2xx, 409, 422.
-func (r *Registrar) finish(ctx context.Context, principal, key, digest string, a registered, err error) {
-	if err != nil && !final(err) {
-		if kerr := r.Keys.Abandon(ctx, principal, key, digest); kerr != nil {
-			r.Log.WarnContext(ctx, "an answer is not forgotten under its key", "error", kerr)
-		}
-		return
-	}
-	if err != nil {
-		e := scheduling.AsError(err)
-		a = registered{Error: &refusal{e.Code, e.Who, e.Message, e.Param, e.Source, errors.Is(err, ErrState)}}
-	}
-	data, kerr := json.Marshal(a)
-	if kerr == nil {
-		kerr = r.Keys.Finish(ctx, principal, key, digest, data)
-	}
-	if kerr != nil {
-		r.Log.WarnContext(ctx, "an answer is not kept under its key", "patient", a.ID, "error", kerr)
-	}
-}
-
-// again answers a repeat.
-func (r *Registrar) again(ctx context.Context, principal string, data []byte) (scheduling.Registration, bool, error) {
-	var a registered
-	if err := json.Unmarshal(data, &a); err != nil {
-		return scheduling.Registration{}, false, scheduling.Fault(scheduling.Internal, err, "an answer that was kept cannot be read")
-	}
-	if e := a.Error; e != nil {
-		refused := &scheduling.Error{Code: e.Code, Who: e.Who, Message: e.Message, Param: e.Param, Source: e.Source}
-		if e.State {
-			refused.Err = ErrState
-		}
-		return scheduling.Registration{}, false, refused
-	}
-	person, err := r.People.Person(ctx, principal, a.ID)
-	return person, a.Added, err
 }
 
 // Patient gives a person of the principal's.
