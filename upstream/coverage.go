@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -48,38 +47,7 @@ func ourCoverage(identifier string) []scheduling.PersonIdentifier {
 }
 
 // coverageReply is what a Coverage was answered.
-type coverageReply struct {
-	reply
-	coverages []*model.Coverage
-}
-
-func (r *coverageReply) read(release scheduling.Release, f fhir.Format, body []byte) error {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil
-	}
-	res, err := fhir.Read(release, f, body)
-	if err != nil {
-		return err //nolint:wrapcheck // judged by the stack
-	}
-	if bundle, ok := res.(*model.Bundle); ok {
-		for i := range bundle.Entry {
-			r.takeCoverage(bundle.Entry[i].Resource)
-		}
-		return nil
-	}
-	if !r.takeCoverage(res) {
-		return errUnknownReply
-	}
-	return nil
-}
-
-func (r *coverageReply) takeCoverage(res model.Resource) bool {
-	if one, ok := res.(*model.Coverage); ok {
-		r.coverages = append(r.coverages, one)
-		return true
-	}
-	return res != nil && r.take(res)
-}
+type coverageReply struct{ shown[*model.Coverage] }
 
 func (c *Client) sendCoverage(ctx context.Context, o order, sent *model.Coverage) (scheduling.NativeCoverage, error) {
 	var none scheduling.NativeCoverage
@@ -94,7 +62,7 @@ func (c *Client) sendCoverage(ctx context.Context, o order, sent *model.Coverage
 		got.heads(c, a)
 	}
 	switch {
-	case err == nil && got.failed() && len(got.coverages) == 0:
+	case err == nil && got.failed() && len(got.found) == 0:
 		return none, c.refuseCoverage(shapeOutcome, got, sent)
 	case err == nil && got.failed():
 		return none, c.doubt(&fault{status: a.status}) // it says both yes and no
@@ -110,7 +78,7 @@ func (c *Client) sendCoverage(ctx context.Context, o order, sent *model.Coverage
 // nativeCoverage reads an answer of status 2xx.
 func (c *Client) nativeCoverage(r *coverageReply, a *answer, o order, sent *model.Coverage) (scheduling.NativeCoverage, error) {
 	native := scheduling.NativeCoverage{Made: a.status == http.StatusCreated}
-	for _, one := range r.coverages {
+	for _, one := range r.found {
 		if others(one.Beneficiary, sent.Beneficiary) {
 			return scheduling.NativeCoverage{}, c.readFault(scheduling.NotAcceptable, nil, "the source answered with the coverage of somebody else")
 		}
@@ -124,7 +92,7 @@ func (c *Client) nativeCoverage(r *coverageReply, a *answer, o order, sent *mode
 			native.ID = id
 		}
 	}
-	if len(r.coverages) > 1 || !scheduling.ValidID(native.ID) {
+	if len(r.found) > 1 || !scheduling.ValidID(native.ID) {
 		// It was done, and nobody knows what: it is looked for.
 		return scheduling.NativeCoverage{}, c.doubt(&fault{status: a.status})
 	}
@@ -177,8 +145,8 @@ func (c *Client) unavailable(a *answer) bool {
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Location") != "" || a.header.Get("ETag") != "" {
 		return false
 	}
-	shown := &coverageReply{}
-	return shown.read(c.source.Release, formatOf(a), a.body) != nil || len(shown.coverages) == 0
+	told := &coverageReply{}
+	return told.read(c.source.Release, formatOf(a), a.body) != nil || len(told.found) == 0
 }
 
 // refuseCoverage says what a refusal means. A Coverage that is not taken is the

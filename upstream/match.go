@@ -53,7 +53,7 @@ func (c *Client) match(ctx context.Context, person scheduling.Registration, cert
 	case err != nil:
 		return nil, c.judgeMatch(a, err)
 	case page.Failed():
-		return nil, c.refuseRegistration(shapeOutcome, &patientReply{reply: reply{status: a.status, outcomes: page.Outcomes}})
+		return nil, c.refuseRegistration(shapeOutcome, &patientReply{shown[*model.Patient]{reply: reply{status: a.status, outcomes: page.Outcomes}}})
 	case page.Broken.Total() > 0:
 		return nil, c.readFault(scheduling.SourceNonsense, nil, "the source's list of matches is not whole")
 	}

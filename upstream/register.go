@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -102,38 +101,7 @@ func tokensOf(ids []scheduling.PersonIdentifier) string {
 }
 
 // patientReply is what a registration was answered.
-type patientReply struct {
-	reply
-	patients []*model.Patient
-}
-
-func (r *patientReply) read(release scheduling.Release, f fhir.Format, body []byte) error {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil
-	}
-	res, err := fhir.Read(release, f, body)
-	if err != nil {
-		return err //nolint:wrapcheck // judged by the stack
-	}
-	if bundle, ok := res.(*model.Bundle); ok {
-		for i := range bundle.Entry {
-			r.takePatient(bundle.Entry[i].Resource)
-		}
-		return nil
-	}
-	if !r.takePatient(res) {
-		return errUnknownReply
-	}
-	return nil
-}
-
-func (r *patientReply) takePatient(res model.Resource) bool {
-	if p, ok := res.(*model.Patient); ok {
-		r.patients = append(r.patients, p)
-		return true
-	}
-	return res != nil && r.take(res)
-}
+type patientReply struct{ shown[*model.Patient] }
 
 func (c *Client) sendPatient(ctx context.Context, o order) (scheduling.NativePatient, error) {
 	send, err := c.writeCall(o)
@@ -160,12 +128,12 @@ func (c *Client) sendPatient(ctx context.Context, o order) (scheduling.NativePat
 func (c *Client) nativeOf(r *patientReply, a *answer) (scheduling.NativePatient, error) {
 	var native scheduling.NativePatient
 	switch {
-	case len(r.patients) == 0 && r.failed():
+	case len(r.found) == 0 && r.failed():
 		return native, c.refuseRegistration(shapeOutcome, r)
-	case len(r.patients) > 1:
+	case len(r.found) > 1:
 		return native, c.needsClinic(nil)
-	case len(r.patients) == 1:
-		native = fhir.NativePatient(r.patients[0])
+	case len(r.found) == 1:
+		native = fhir.NativePatient(r.found[0])
 	default:
 		native.Bare = true
 	}
