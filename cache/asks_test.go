@@ -43,7 +43,7 @@ func TestAGatewaysAskReachesTheWorkersAlsoAfterAnOutage(t *testing.T) {
 	want := scheduling.Scope{Days: scheduling.Days{From: 20_000, To: 20_001}, Schedules: []string{"s-1"}}
 	arrives := func() {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; {
+		for deadline := time.Now().Add(2 * time.Minute); ; {
 			// Nobody may listen yet: what is not heard is asked again.
 			_ = gateway.AskRefetch(t.Context(), "napa", want)
 			mu.Lock()

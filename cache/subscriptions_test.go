@@ -90,7 +90,7 @@ func TestANoticeReachesTheWorkers(t *testing.T) {
 		Schedule: "s-1", Actors: []scheduling.Actor{{Kind: scheduling.KindPractitioner, ID: "p"}},
 		Start: "2026-11-24", End: "2026-11-24T10:00:00-08:00",
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		// Nobody may listen yet. A notice that is none is not handed on.
 		_ = gateway.TellNotice(t.Context(), "napa", scheduling.Notice{Start: "nonsense"})
 		_ = gateway.TellNotice(t.Context(), "napa", want)

@@ -107,7 +107,7 @@ func TestTwoWorkersFillARealRedisAndFillItAgainAfterALoss(t *testing.T) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !is() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come", what)

@@ -99,7 +99,7 @@ func waiting(c *Client, l lane) int {
 
 func poll(t *testing.T, until func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !until() {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not come to that")

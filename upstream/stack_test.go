@@ -103,7 +103,7 @@ func TestTheBreakerClosesWhenTheSourceIsWellAgain(t *testing.T) {
 		t.Errorf("an open breaker tells no time: %v", err)
 	}
 	s.code.Store(http.StatusOK)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		got, err := c.Fetch(t.Context(), scope)
 		if err == nil && got.Slots() == 1 {

@@ -221,7 +221,7 @@ func (h *house) unsettled(ctx context.Context, node int) (ids []string, err erro
 // soon tries until there is no error, a while. It may be called
 // beside the test.
 func soon(ctx context.Context, try func() error) error {
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := try()
 		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {

@@ -105,7 +105,7 @@ sources:
 `, a.redis.URL(), secret, auth.Digest(canaryAPIKey), auth.Digest("reader"), secret)
 	for _, c := range aviaryClinics {
 		sim, base := simulate(t, ehrsim.Options{
-			Dialect: ehrsim.Dialect(c.dialect), FHIR: ehrsim.FHIR(c.fhir), Practitioners: 2, Days: 7, Zone: "UTC", HoldFor: 20 * time.Second,
+			Dialect: ehrsim.Dialect(c.dialect), FHIR: ehrsim.FHIR(c.fhir), Practitioners: 2, Days: 7, Zone: "UTC", HoldFor: 2 * time.Minute,
 			RequireBearer: aviaryToken, Users: []ehrsim.User{{Token: canaryToken, Patient: "pat-1"}},
 		})
 		a.sims[c.id], a.bases[c.id] = sim, base

@@ -39,7 +39,7 @@ func start(t *testing.T, args ...string) *testProgram {
 			if code != exitOK {
 				t.Errorf("exit code %d: %s", code, p.err.String())
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Error("the program does not end")
 		}
 	})
@@ -69,7 +69,7 @@ func (p *testProgram) saw(t *testing.T, pattern string) []string {
 // eventually tries until there is no error, a minute at most.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		err := try()
 		if err == nil {

@@ -180,7 +180,7 @@ func (w *killWorld) mortal(t *testing.T, point string) (gateway string, died fun
 		t.Helper()
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			_ = stdin.Close()
 			<-ended
 		}

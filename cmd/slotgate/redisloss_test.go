@@ -175,7 +175,7 @@ func (h *house) allBooked(ctx context.Context, tries []tried, slots []slot, canc
 // insist asks until the answer is final, always the same: the gateway that it
 // asked first and the other one in turn.
 func (u user) insist(ctx context.Context, node int, ask func(node int) answer) (a answer, refused int) {
-	for deadline := time.Now().Add(40 * time.Second); ctx.Err() == nil && time.Now().Before(deadline); node++ {
+	for deadline := time.Now().Add(2 * time.Minute); ctx.Err() == nil && time.Now().Before(deadline); node++ {
 		a = ask(node % len(u.house.nodes))
 		if a.code != 0 && a.code != http.StatusServiceUnavailable {
 			return a, refused

@@ -143,7 +143,7 @@ func TestRunSweepsUntilItIsToldToStop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- desk.Run(ctx) }()
-	for deadline := time.Now().Add(10 * time.Second); w.ehr.Slot("s0") != scheduling.SlotFree; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); w.ehr.Slot("s0") != scheduling.SlotFree; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("an expired hold was never released")
 		}

@@ -69,7 +69,7 @@ func TestALateCommitIsFound(t *testing.T) {
 	w := newClinic(t, scheduling.RegisterSearch, nil)
 	w.fault(ehrsim.Fault{Kind: ehrsim.FaultCommitLate, On: "register", Count: 1, Delay: ehrsim.Duration(300 * time.Millisecond)})
 	id := w.come("alice", canaryPatient)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		native, err := w.native("alice", id)
 		if err == nil {

@@ -211,7 +211,7 @@ func (w *world) atOnce(nodes []token.Source, times int) map[string]int {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
