@@ -20,6 +20,9 @@ func (s *Server) prefetch(rq *request) (reply, error) {
 	for i, sl := range found {
 		rows[i] = sl
 	}
+	if s.opts.PageOperations {
+		return plain(s.firstPage(s.data(), rq, &result{typ: "Slot", rows: rows}))
+	}
 	links := list{obj("relation", "self", "url", rq.self(rq.params))}
 	return plain(s.bundle(len(rows), links, s.entries(s.data(), rq, rows, nil)), nil)
 }
@@ -30,6 +33,10 @@ func (s *Server) find(rq *request) (reply, error) {
 	found, err := s.openSlots(rq)
 	if err != nil {
 		return reply{}, err
+	}
+	if s.opts.PageOperations && len(found) > 0 {
+		st := s.data()
+		return plain(s.firstPage(st, rq, &result{typ: "Appointment", rows: s.proposals(st, found, rq)}))
 	}
 	count, err := whole(rq.params, "_count", s.opts.MaxCount)
 	if err != nil {

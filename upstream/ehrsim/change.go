@@ -17,6 +17,10 @@ type Slot struct {
 	End      time.Time `json:"end"`
 	Status   string    `json:"status"` // free, busy, busy-unavailable, busy-tentative, entered-in-error
 	Version  int       `json:"version"`
+
+	Type         string `json:"type,omitempty"`         // code of the visit type of a generated slot
+	Practitioner string `json:"practitioner,omitempty"` // whom its schedule binds now: "Practitioner/x"
+	Location     string `json:"location,omitempty"`     // and where
 }
 
 // Errors of the methods that change the book.
@@ -29,17 +33,36 @@ var (
 
 var statuses = words("free busy busy-unavailable busy-tentative entered-in-error")
 
-func public(s *slot) Slot {
-	return Slot{ID: s.id, Schedule: s.schedule, Start: s.start, End: s.end, Status: s.status, Version: s.version}
+// public shows a slot. The caller holds the lock.
+func (st *store) public(s *slot) Slot {
+	out := Slot{ID: s.id, Schedule: s.schedule, Start: s.start, End: s.end, Status: s.status, Version: s.version}
+	if s.cal != nil && len(s.cal.visits) > 0 {
+		out.Type, _ = firstText(object{{"type", s.cal.visits[s.visit]}}.find("type.coding.code"))
+	}
+	if r := st.reach[localRef(s.schedule)]; r != nil {
+		out.Practitioner, out.Location = localRef(r.practitioner.str("reference")), localRef(r.location.str("reference"))
+	}
+	return out
+}
+
+func firstText(values []any) (text string, ok bool) {
+	if len(values) > 0 {
+		text, ok = values[0].(string)
+	}
+	return text, ok
 }
 
 // Slots lists the book by start, then id; with statuses only those.
 func (s *Server) Slots(status ...string) []Slot {
 	out := []Slot{}
-	for _, sl := range s.data().between(time.Time{}, time.Time{}, func(sl *slot) bool {
+	st := s.data()
+	found := st.between(time.Time{}, time.Time{}, func(sl *slot) bool {
 		return len(status) == 0 || slices.Contains(status, sl.status)
-	}) {
-		out = append(out, public(sl))
+	})
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	for _, sl := range found {
+		out = append(out, st.public(sl))
 	}
 	return out
 }
@@ -53,7 +76,7 @@ func (s *Server) Slot(id string) (Slot, error) {
 	if sl == nil {
 		return Slot{}, fmt.Errorf("%w: %s", ErrNoSlot, id)
 	}
-	return public(sl), nil
+	return st.public(sl), nil
 }
 
 // SetSlotStatus changes a slot's status; ErrNoSlot, ErrBadStatus.
@@ -74,26 +97,29 @@ func (s *Server) MoveSlot(id string, start, end time.Time) error {
 // visit types: the one with this code, or, by "", the next; ErrNoSlot.
 func (s *Server) SetSlotType(id, code string) error {
 	known := true
-	err := s.edit(id, func(sl *slot) {
-		if sl.cal == nil || len(sl.cal.visits) == 0 {
-			known = false
-			return
-		}
-		at := (sl.visit + 1) % len(sl.cal.visits)
-		if code != "" {
-			at = slices.IndexFunc(sl.cal.visits, func(visit list) bool {
-				codes := object{{"type", visit}}.find("type.coding.code")
-				return slices.Contains(codes, any(code))
-			})
-		}
-		if known = at >= 0; known {
-			sl.visit = at
-		}
-	})
+	err := s.edit(id, func(sl *slot) { known = sl.retype(code) })
 	if err == nil && !known {
 		err = fmt.Errorf("%w: %q", ErrNoType, code)
 	}
 	return err
+}
+
+// retype says whether the schedule has the visit type.
+func (sl *slot) retype(code string) bool {
+	if sl.cal == nil || len(sl.cal.visits) == 0 {
+		return false
+	}
+	at := (sl.visit + 1) % len(sl.cal.visits)
+	if code != "" {
+		at = slices.IndexFunc(sl.cal.visits, func(visit list) bool {
+			codes := object{{"type", visit}}.find("type.coding.code")
+			return slices.Contains(codes, any(code))
+		})
+	}
+	if at >= 0 {
+		sl.visit = at
+	}
+	return at >= 0
 }
 
 // SetSchedulePractitioner gives a schedule ("x") to somebody else ("prac-302").
@@ -155,8 +181,24 @@ func (s *Server) DeleteSlot(id string) error {
 	return nil
 }
 
+// DeleteSlots takes all slots away, of one schedule or of all (""), without a
+// trace, and says which they were: AddSlot brings them back.
+func (s *Server) DeleteSlots(schedule string) []Slot {
+	var gone []Slot
+	for _, sl := range s.Slots() {
+		if schedule != "" && localRef(sl.Schedule) != bareRefs(schedule, "Schedule")[0] {
+			continue
+		}
+		if s.DeleteSlot(sl.ID) == nil {
+			gone = append(gone, sl)
+		}
+	}
+	return gone
+}
+
 // AddSlot puts a slot into the book of a schedule ("Schedule/x" or "x") and
-// returns it with its id. Empty status: free; ErrNoSchedule, ErrBadStatus.
+// returns it with its id. Empty status: free; ErrNoSchedule, ErrBadStatus,
+// ErrNoType.
 func (s *Server) AddSlot(n Slot) (Slot, error) {
 	setDefault(&n.Status, "free")
 	if !slices.Contains(statuses, n.Status) {
@@ -180,8 +222,11 @@ func (s *Server) AddSlot(n Slot) (Slot, error) {
 	if sl.cal == nil {
 		sl.raw = s.flavour.freshSlot(sl, schedule)
 	}
+	if n.Type != "" && !sl.retype(n.Type) {
+		return n, fmt.Errorf("%w: %q", ErrNoType, n.Type)
+	}
 	st.insert(sl)
-	return public(sl), nil
+	return st.public(sl), nil
 }
 
 // freshSlot writes the resource of a slot added to a loaded schedule.

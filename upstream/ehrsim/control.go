@@ -145,6 +145,8 @@ func (s *Server) controlSlots(r *http.Request, id string, body []byte) (any, err
 	switch {
 	case r.Method == http.MethodGet && id == "":
 		return s.listSlots(r), nil
+	case r.Method == http.MethodDelete && id == "":
+		return map[string][]Slot{"deleted": s.DeleteSlots(r.URL.Query().Get("schedule"))}, nil
 	case r.Method == http.MethodGet:
 		return s.Slot(id)
 	case r.Method == http.MethodPost && id == "":
@@ -180,6 +182,9 @@ func (s *Server) addSlots(body []byte) (any, error) {
 	added := []Slot{}
 	for _, c := range many {
 		n := Slot{ID: c.ID, Schedule: c.Schedule, Status: c.Status}
+		if c.Type != nil {
+			n.Type = *c.Type
+		}
 		c.times(&n)
 		if n.Start.IsZero() || n.End.IsZero() {
 			return nil, errors.New("ehrsim: a new slot needs start, and end or minutes")

@@ -44,6 +44,30 @@ func TestTheControlAPIChangesTheBookAsFHIRShowsIt(t *testing.T) {
 	}
 }
 
+func TestADeletedBookComesBackAsItWasAndToldOfWhom(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{})
+	before := w.srv.Slots("free")
+	if s := before[0]; s.Type == "" || s.Practitioner != "Practitioner/prac-"+strings.Split(s.Schedule, "-")[1] || !strings.HasPrefix(s.Location, "Location/") {
+		t.Errorf("%+v", s)
+	}
+	gone, _ := w.control(http.MethodDelete, "slots", "")["deleted"].([]any)
+	if len(gone) < len(before) || len(w.srv.Slots()) != 0 || total(w.ok("/Slot/$prefetch?start=2026-02-04&end=2026-02-05")) != 0 {
+		t.Fatalf("%d of %d are gone", len(gone), len(before))
+	}
+	for _, s := range before {
+		if _, err := w.srv.AddSlot(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := w.srv.Slots("free"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("other slots came back: %v, %v", after[0], before[0])
+	}
+	if err := w.srv.SetSchedulePractitioner(strings.TrimPrefix(before[0].Schedule, "Schedule/"), "prac-303"); err != nil || w.srv.Slots("free")[0].Practitioner != "Practitioner/prac-303" {
+		t.Errorf("%v: %+v", err, w.srv.Slots("free")[0])
+	}
+}
+
 func TestFillTakesEveryOpenSlotOfOneLocalDay(t *testing.T) {
 	t.Parallel()
 	w := start(t, Options{Zone: "Pacific/Honolulu"})

@@ -79,7 +79,8 @@
 //	PATCH  /_control/faults/{id}      put this one there
 //	DELETE /_control/faults[/{id}]    take one away, or all
 //	GET    /_control/slots            ?status=free&schedule=x
-//	POST   /_control/slots            add: schedule, start, end or minutes, [id], [status]; one or a list
+//	POST   /_control/slots            add: schedule, start, end or minutes, [id], [status], [type]; one or a list
+//	DELETE /_control/slots            all gone, ?schedule=x: of one schedule: {"deleted": [...]}
 //	GET    /_control/slots/{id}
 //	PATCH  /_control/slots/{id}       status, type (code of a visit type; "": the next), and times: start alone keeps the length
 //	DELETE /_control/slots/{id}       gone without a trace

@@ -43,15 +43,23 @@ func (s *Server) epicFind(rq *request) (reply, error) {
 		return plain(s.bundle(0, nil, list{entry(rq.base, s.epicNote("4101", "Resource request returns no results."), "outcome")}), nil)
 	}
 	st := s.data()
+	rows := s.temporaries(st, found)
+	if s.opts.PageOperations {
+		return plain(s.firstPage(st, rq, &result{typ: "Appointment", rows: rows}))
+	}
+	return plain(s.bundle(len(rows), nil, s.entries(st, rq, rows, nil)), nil)
+}
+
+// temporaries writes slots as appointments whose ids are of this answer alone.
+func (s *Server) temporaries(st *store, found []*slot) []row {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.asked++
-	var entries list
-	for _, sl := range found {
-		o := s.offer(st, sl, nil).with("id", st.temporaryID(sl.id, s.clock.now()), "").without("slot")
-		entries = append(entries, entry(rq.base, o, "match"))
+	rows := make([]row, len(found))
+	for i, sl := range found {
+		rows[i] = s.offer(st, sl, nil).with("id", st.temporaryID(sl.id, s.clock.now()), "").without("slot")
 	}
-	return plain(s.bundle(len(found), nil, entries), nil)
+	return rows
 }
 
 func (s *Server) epicNote(code, text string) object {

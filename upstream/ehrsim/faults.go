@@ -33,6 +33,9 @@ const (
 	FaultEndlessPages FaultKind = "endless-pages" // every page has a next, with slots of other ids
 	FaultCirclePages  FaultKind = "circle-pages"  // the third page's next is the first page
 	FaultForeignNext  FaultKind = "foreign-next"  // next leads to Link, another origin
+	FaultRepeatPage   FaultKind = "repeat-page"   // later pages hold what the page before them held
+	FaultSkipPage     FaultKind = "skip-page"     // every next link leads past one page
+	FaultBackNext     FaultKind = "back-next"     // the next of later pages leads back to the first search
 	FaultReversed     FaultKind = "reversed"      // slots end before they start
 	FaultTwinIDs      FaultKind = "twin-ids"      // the same id twice with different times
 	FaultWrongTotal   FaultKind = "wrong-total"   // total is By (7) too large
@@ -50,7 +53,7 @@ const (
 
 var faultKinds = []FaultKind{
 	FaultLatency, FaultStatus, FaultThrottle, FaultThrottleText, FaultHTML, FaultEmptyBody, FaultHang, FaultReset, FaultHugeGzip,
-	FaultEndlessPages, FaultCirclePages, FaultForeignNext, FaultReversed, FaultTwinIDs, FaultWrongTotal, FaultCutAnswer,
+	FaultEndlessPages, FaultCirclePages, FaultForeignNext, FaultRepeatPage, FaultSkipPage, FaultBackNext, FaultReversed, FaultTwinIDs, FaultWrongTotal, FaultCutAnswer,
 	FaultNoSlots, FaultNoZone, FaultDangling, FaultCutJSON, FaultWrongType,
 	FaultRefuse, FaultLost, FaultCommitLost, FaultCommitLate, FaultCommitError, FaultCommitEmpty, FaultCommitNonsense, FaultDie,
 	FaultOtherSlot, FaultOtherPatient, FaultFalseBooked, FaultFalseCancel, FaultKeepBusy, FaultLoseHolds, FaultRival,

@@ -59,13 +59,14 @@ type Options struct {
 	Days          int      // local days from today on that are open for booking; default 28
 	Data          *Dataset // loaded resources to serve instead of a generated practice
 
-	PageSize      int    // entries on a page when the client gives no _count; default 50
-	MaxCount      int    // the largest _count that is honoured; default 1000
-	Paging        Paging // default token
-	NoNext        bool   // pages carry no next link; only _offset reaches the others
-	RelativeNext  bool   // next is a reference relative to the base: "Slot?_getpages=..."
-	RepeatIDs     bool   // each page begins with the last entry of the page before
-	EmptyLastPage bool   // the last next leads to a page without entries
+	PageSize       int    // entries on a page when the client gives no _count; default 50
+	MaxCount       int    // the largest _count that is honoured; default 1000
+	Paging         Paging // default token
+	NoNext         bool   // pages carry no next link; only _offset reaches the others
+	RelativeNext   bool   // next is a reference relative to the base: "Slot?_getpages=..."
+	RepeatIDs      bool   // each page begins with the last entry of the page before
+	EmptyLastPage  bool   // the last next leads to a page without entries
+	PageOperations bool   // argonaut and epic: what $prefetch and $find find comes in pages too, as ihe's does
 
 	NoPrefetch       bool // argonaut: Slot/$prefetch is not there
 	NoPrefetchStatus int  // what it answers then; default 404, 501 also seen

@@ -90,7 +90,16 @@ func (s *Server) nextPage(rq *request) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rq.hits.has(FaultRepeatPage) {
+		return s.repeated(rq, r, offset, count), nil
+	}
 	return s.page(s.data(), rq, r, offset, count), nil
+}
+
+// repeated is the page before, with the links of this one.
+func (s *Server) repeated(rq *request, r *result, offset, count int) object {
+	before, here := s.page(s.data(), rq, r, max(0, offset-count), count), s.page(s.data(), rq, r, offset, count)
+	return here.with("entry", before.each("entry"), "")
 }
 
 func (s *Server) count(params url.Values) (int, error) {
@@ -108,7 +117,11 @@ func (s *Server) page(st *store, rq *request, r *result, offset, count int) obje
 	from, to := min(offset, total), min(offset+count, total)
 	more := to < total || s.opts.EmptyLastPage && from < total && total > count
 	if more && !s.opts.NoNext {
-		links = append(links, obj("relation", "next", "url", s.nextURL(rq, r, to, count)))
+		next := to
+		if rq.hits.has(FaultSkipPage) {
+			next += count
+		}
+		links = append(links, obj("relation", "next", "url", s.nextURL(rq, r, next, count)))
 	}
 	if s.opts.RepeatIDs && from > 0 && from < total {
 		from--

@@ -137,3 +137,47 @@ func TestCountIsCappedAndZeroGivesTheTotalAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestOperationsComeInPagesAndPagesGoWrong(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{PageOperations: true, PageSize: 5})
+	const first = "/Slot/$prefetch?start=2026-02-04&end=2026-02-05"
+	walk := func(fault FaultKind, most int) (ids map[string]int, pages int, back bool) {
+		t.Helper()
+		if _, err := w.srv.SetFaults(); err != nil {
+			t.Fatal(err)
+		}
+		if fault != "" {
+			if _, err := w.srv.SetFaults(Fault{Kind: fault}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ids, seen := map[string]int{}, map[string]bool{}
+		for at := first; at != "" && pages < most; pages++ {
+			page := w.ok(at)
+			entries, _ := page["entry"].([]any)
+			for _, e := range entries {
+				ids[digString(e, "resource", "id")]++
+			}
+			back = seen[at]
+			seen[at] = true
+			if at = link(page, "next"); at != "" {
+				at = "/" + strings.TrimPrefix(at, w.base)
+			}
+		}
+		return ids, pages, back
+	}
+	all, pages, _ := walk("", 1000)
+	if n := total(w.ok(first)); len(all) != n || pages != (n+4)/5 || n < 20 {
+		t.Fatalf("%d of %d on %d pages", len(all), n, pages)
+	}
+	if some, less, _ := walk(FaultSkipPage, 1000); len(some) >= len(all) || less >= pages {
+		t.Errorf("skip-page: %d on %d pages", len(some), less)
+	}
+	if some, same, _ := walk(FaultRepeatPage, 1000); len(some) >= len(all) || same != pages {
+		t.Errorf("repeat-page: %d on %d pages", len(some), same)
+	}
+	if _, _, back := walk(FaultBackNext, 5); !back {
+		t.Error("back-next leads nowhere twice")
+	}
+}

@@ -25,6 +25,7 @@ func spoilContent(body object, rq *request) object {
 		{FaultEndlessPages, endlessPages},
 		{FaultCirclePages, circlePages},
 		{FaultForeignNext, foreignNext},
+		{FaultBackNext, backNext},
 	} {
 		if f, ok := rq.hits[way.kind]; ok {
 			body = way.do(body, rq, f)
@@ -184,6 +185,17 @@ func circlePages(b object, rq *request, _ Fault) object {
 func foreignNext(b object, _ *request, f Fault) object {
 	setDefault(&f.Link, "http://127.0.0.2:9/fhir/Slot?_page=1")
 	return withNext(b, f.Link)
+}
+
+// backNext leads from every page but the first to the first one again, under the
+// address that the server itself gave it.
+func backNext(b object, rq *request, _ Fault) object {
+	if !rq.params.Has(pageToken) {
+		return b
+	}
+	params := without(rq.params, pageOffset)
+	params.Set(pageOffset, "0")
+	return withNext(b, rq.base+"?"+params.Encode())
 }
 
 // withNext sets the next link; empty takes it away.
