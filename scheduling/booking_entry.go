@@ -209,6 +209,9 @@ type OfferRecord struct {
 	ServiceType     []Concept `json:"serviceType,omitempty"`
 	Specialty       []Concept `json:"specialty,omitempty"`
 	AppointmentType *Concept  `json:"appointmentType,omitempty"`
+	// Rule is the clinic's by which it was offered; nil for a slot by itself. The
+	// offer's id is Rule.OfferID of SlotIDs.
+	Rule *Rule `json:"rule,omitempty"`
 }
 
 // Start is when the appointment begins.

@@ -37,11 +37,16 @@ func ResourceID(source SourceID, kind Kind, id string) string {
 
 // OfferID is the id of the offer of these slots, in their order of time: the
 // Appointment id from $find to cancel. generation grows each time an offer of
-// the same slots was used up, so that an id is never used for two bookings.
+// the same slots was used up, so that an id is never used for two bookings. What
+// a rule makes has ids by Rule.OfferID.
 func OfferID(source SourceID, generation uint32, slots ...string) string {
+	return offerID("Appointment", source, generation, slots)
+}
+
+func offerID(kind string, source SourceID, generation uint32, slots []string) string {
 	var gen [4]byte
 	binary.BigEndian.PutUint32(gen[:], generation)
-	parts := append([]string{"Appointment", string(source), string(gen[:])}, slots...)
+	parts := append([]string{kind, string(source), string(gen[:])}, slots...)
 	return SourceTag(source) + "-" + digest(20, parts...)
 }
 

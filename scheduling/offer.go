@@ -8,6 +8,9 @@ type Offer struct {
 	ID      string
 	Slots   []Slot // in order of time, at least one, all of one schedule
 	Setting *Setting
+	// Rule is what made it of its slots, nil for a slot by itself. The slots then
+	// have the service types that the rule is for, and no others.
+	Rule *Rule
 	// Checked is the last instant at which the source confirmed it.
 	Checked time.Time
 }
@@ -34,6 +37,9 @@ type Found struct {
 	Total  int   // all that match, over all pages
 	Offers []Hit // this page, in order of start and id
 	More   bool  // others follow the last one
+	// Next is where the next page begins, where that is not behind the last
+	// offer of this one; else zero.
+	Next Cursor
 	// Sources is every source that the query asks, in order of id.
 	Sources []Freshness
 	// Period is what was really searched, as instants: it is told as

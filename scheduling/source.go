@@ -28,12 +28,16 @@ type Source struct {
 	Readonly bool
 	// Paused: it is not asked for slots, and nothing is held or booked there.
 	Paused bool
+	// Live: its slots are kept nowhere. Whoever wants to know them asks it.
+	Live bool
 	// MaxAge is how long offers stay after they were last confirmed.
 	MaxAge time.Duration
 	// StaleAfter is the age from which the source is told as stale.
 	StaleAfter time.Duration
 	// Horizon is how many days, from today, are prefetched.
 	Horizon int
+	// Rules are the clinic's own, by visit type.
+	Rules Rules
 }
 
 // Status is what the prefetch knows of a source: shared through Redis, so that
@@ -66,12 +70,15 @@ const (
 )
 
 // State judges the status at the instant now. A paused source is that and no
-// more. One that never answered is down, as is one whose offers have become too old to be shown.
+// more. One that never answered is down, as is one whose offers have become too old to be shown. One whose slots are
+// not kept is well until a call fails.
 func (s Status) State(src Source, now time.Time) State {
 	switch {
 	case src.Paused:
 		return StatePaused
-	case s.LastSync.IsZero():
+	case src.Live && s.Failures == 0 && !s.Tried.IsZero():
+		return StateOK
+	case src.Live, s.LastSync.IsZero():
 		return StateDown
 	case src.MaxAge > 0 && now.Sub(s.LastSync) > src.MaxAge:
 		return StateDown
@@ -90,6 +97,8 @@ type Freshness struct {
 	Status  Status
 	Slots   int // open now
 	Windows int
+	// Asked is what came of asking it, where its slots are not kept; else "".
+	Asked Asked
 	// Complete: everything of this source that the query asks for is known and
 	// not older than allowed.
 	Complete bool
