@@ -55,6 +55,20 @@ type Mark struct {
 	// Fence is the number of the source's latest fetch when the claim ended; 0
 	// while it is claimed, or without one.
 	Fence uint64
+	// Span is the time that the mark keeps free of others; zero: it is about its
+	// slot alone.
+	Span Span
+}
+
+// Span is a stretch of time on a schedule. Zero is none.
+type Span struct {
+	Schedule string // id within the source
+	From, To time.Time
+}
+
+// Overlaps tells whether two spans share time on one schedule.
+func (s Span) Overlaps(other Span) bool {
+	return s.Schedule != "" && s.Schedule == other.Schedule && s.From.Before(other.To) && other.From.Before(s.To)
 }
 
 // Lease is the right to work on a source for a while.

@@ -21,7 +21,8 @@
 // reason, and appears as soon as a later directory explains it.
 //
 // What is claimed, or was and is not confirmed since (law 4), is held aside when
-// its window is packed: no reader meets it, and none has to ask for marks. The
+// its window is packed: no reader meets it, and none has to ask for marks. So is
+// what overlaps with it on its schedule, where the mark has a span. The
 // marks themselves, and the generations that offer ids are made of, belong to
 // the source's writer.
 //

@@ -204,6 +204,10 @@ func (w *world) marks(most int) []scheduling.Mark {
 		if w.oneIn(3, "movedOne") {
 			mark.Slot = w.name("moved", 3)
 		}
+		if w.oneIn(3, "span") {
+			from := key.Day.Start(time.UTC).Add(time.Duration(rapid.IntRange(-20, 140).Draw(w.t, "spanFrom")) * 15 * time.Minute)
+			mark.Span = scheduling.Span{Schedule: key.Schedule, From: from, To: from.Add(time.Duration(rapid.IntRange(1, 40).Draw(w.t, "spanOf")) * 10 * time.Minute)}
+		}
 		switch rapid.IntRange(0, 3).Draw(w.t, "mark") {
 		case 0:
 			mark.Claimed = true

@@ -18,17 +18,24 @@ import (
 
 // marks is what the books say of a source's slots. It belongs to the writer.
 type marks struct {
-	bySlot  map[string]mark   // by the source's slot id
-	aside   map[string][]spot // where slots are withheld
-	ended   []endedClaim      // fences, the first to be forgotten first
-	latest  uint64            // the highest number of a fetch that was heard of
-	outlast uint64            // how many fetches a fence is remembered for
+	bySlot  map[string]mark     // by the source's slot id
+	aside   map[string][]spot   // where slots are withheld
+	ended   []endedClaim        // fences, the first to be forgotten first
+	spans   map[agenda][]string // slots whose marks keep time free there
+	asideOn map[agenda]int      // how many slots are withheld there
+	latest  uint64              // the highest number of a fetch that was heard of
+	outlast uint64              // how many fetches a fence is remembered for
 }
 
 type mark struct {
 	claimed bool
 	fence   uint64
+	span    spell
 }
+
+// hides tells whether the mark counts for a window that the fetch of this number
+// was the last to confirm.
+func (m mark) hides(confirmed uint64) bool { return m.claimed || confirmed <= m.fence }
 
 // spot is where a window stands.
 type spot struct {
@@ -44,31 +51,50 @@ type endedClaim struct {
 }
 
 func newMarks(outlast uint64) *marks {
-	return &marks{bySlot: map[string]mark{}, aside: map[string][]spot{}, outlast: outlast}
+	return &marks{
+		bySlot: map[string]mark{}, aside: map[string][]spot{}, spans: map[agenda][]string{}, asideOn: map[agenda]int{}, outlast: outlast,
+	}
 }
 
 // withholds tells whether the slot may not be offered from a window that the
 // fetch of this number was the last to confirm.
-func (k *marks) withholds(slot string, confirmed uint64) bool {
+func (k *marks) withholds(slot *scheduling.Slot, confirmed uint64) bool {
 	if len(k.bySlot) == 0 {
 		return false
 	}
-	m, ok := k.bySlot[slot]
-	return ok && (m.claimed || confirmed <= m.fence)
+	if m, ok := k.bySlot[slot.ID]; ok && m.hides(confirmed) {
+		return true
+	}
+	return len(k.spans) > 0 && k.overlapped(timeOf(slot), confirmed)
+}
+
+// timeOf is when a slot is, and on which schedule.
+func timeOf(s *scheduling.Slot) spell {
+	return spellOf(scheduling.Span{Schedule: s.Schedule, From: s.Start, To: s.End})
 }
 
 // set puts the mark in place of what was known of its slot. One that says
 // nothing takes it away.
 func (k *marks) set(m scheduling.Mark) {
 	if !m.Claimed && m.Fence == 0 {
-		delete(k.bySlot, m.Slot)
+		k.drop(m.Slot)
 		return
 	}
 	k.keep(m)
 }
 
+func (k *marks) drop(slot string) {
+	k.spread(slot, k.bySlot[slot].span, true)
+	delete(k.bySlot, slot)
+}
+
 func (k *marks) keep(m scheduling.Mark) {
-	k.bySlot[m.Slot] = mark{m.Claimed, m.Fence}
+	s := spellOf(m.Span)
+	if was := k.bySlot[m.Slot].span; was != s {
+		k.spread(m.Slot, was, true)
+	}
+	k.bySlot[m.Slot] = mark{m.Claimed, m.Fence, s}
+	k.spread(m.Slot, s, false)
 	k.saw(m.Fence)
 	if !m.Claimed {
 		k.ended = append(k.ended, endedClaim{m.Slot, m.Fence, m.Fence + k.outlast})
@@ -96,11 +122,11 @@ func (k *marks) forget() {
 		switch {
 		case !known || m.claimed || m.fence != end.fence:
 			// the books said something else of it since
-		case len(k.aside[end.slot]) > 0:
+		case len(k.aside[end.slot]) > 0 || k.near(m.span) > 0:
 			end.until = k.latest + k.outlast
 			k.ended = append(k.ended, end)
 		default:
-			delete(k.bySlot, end.slot)
+			k.drop(end.slot)
 		}
 	}
 }
@@ -113,11 +139,11 @@ func (k *marks) restart() {
 	for slot, m := range k.bySlot {
 		switch {
 		case m.claimed:
-			k.bySlot[slot] = mark{claimed: true}
-		case len(k.aside[slot]) > 0:
-			k.keep(scheduling.Mark{Slot: slot})
+			k.bySlot[slot] = mark{claimed: true, span: m.span}
+		case len(k.aside[slot]) > 0 || k.near(m.span) > 0:
+			k.keep(scheduling.Mark{Slot: slot, Span: m.span.told()})
 		default:
-			delete(k.bySlot, slot)
+			k.drop(slot)
 		}
 	}
 }
@@ -126,7 +152,7 @@ func (k *marks) restart() {
 func (k *marks) list() []scheduling.Mark {
 	var all []scheduling.Mark
 	for slot, m := range k.bySlot {
-		all = append(all, scheduling.Mark{Slot: slot, Claimed: m.claimed, Fence: m.fence})
+		all = append(all, scheduling.Mark{Slot: slot, Claimed: m.claimed, Fence: m.fence, Span: m.span.told()})
 	}
 	return all
 }
@@ -151,6 +177,13 @@ func (k *marks) moved(n int32, old, next *book) {
 func (k *marks) leave(at spot, slots []scheduling.Slot) {
 	for i := range slots {
 		id := slots[i].ID
+		if slices.Contains(k.aside[id], at) {
+			timeOf(&slots[i]).agendas(func(on agenda) {
+				if k.asideOn[on]--; k.asideOn[on] == 0 {
+					delete(k.asideOn, on)
+				}
+			})
+		}
 		left := slices.DeleteFunc(k.aside[id], func(s spot) bool { return s == at })
 		if k.aside[id] = left; len(left) == 0 {
 			delete(k.aside, id)
@@ -162,6 +195,7 @@ func (k *marks) enter(at spot, slots []scheduling.Slot) {
 	for i := range slots {
 		if id := slots[i].ID; !slices.Contains(k.aside[id], at) {
 			k.aside[id] = append(k.aside[id], at)
+			timeOf(&slots[i]).agendas(func(on agenda) { k.asideOn[on]++ })
 		}
 	}
 }
@@ -183,13 +217,18 @@ func (tx *transaction) retell(marks []scheduling.Mark, generations map[string]ui
 	}
 	known := tx.e.marks
 	for _, m := range marks {
+		was := known.bySlot[m.Slot].span
 		known.set(m)
 		tx.standing(m.Slot, func(at spot, w *window) {
-			if known.withholds(m.Slot, max(w.fetch, tx.confirmed(at))) {
+			if now, marked := known.bySlot[m.Slot]; marked && now.hides(max(w.fetch, tx.confirmed(at))) {
 				touched[at] = true
 			}
 		})
 		tx.lifted(m.Slot, touched)
+		tx.around(was, touched)
+		if now := known.bySlot[m.Slot].span; now != was {
+			tx.around(now, touched)
+		}
 	}
 	return tx.unpacked(touched)
 }
@@ -221,7 +260,10 @@ func (tx *transaction) generationBefore(id string) uint32 {
 func (tx *transaction) lifted(id string, touched map[spot]bool) {
 	for _, at := range tx.e.marks.aside[id] {
 		w := tx.books.at(int(at.schedule)).window(at.day)
-		if !tx.e.marks.withholds(id, max(w.fetch, tx.confirmed(at))) {
+		confirmed := max(w.fetch, tx.confirmed(at))
+		if slices.ContainsFunc(w.aside, func(slot scheduling.Slot) bool {
+			return slot.ID == id && !tx.e.marks.withholds(&slot, confirmed)
+		}) {
 			touched[at] = true
 		}
 	}

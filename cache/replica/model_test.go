@@ -118,7 +118,7 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 			twice := slices.ContainsFunc(w.Slots[:i], func(s scheduling.Slot) bool {
 				return s.ID == slot.ID && s.Start.Equal(slot.Start) && s.Usable() == ""
 			})
-			if twice || m.withheld(source.ID, w, slot.ID) || !m.counts(source.ID, w, slot) {
+			if twice || m.withheld(source.ID, w, slot) || !m.counts(source.ID, w, slot) {
 				continue
 			}
 			if slot.Start.Before(from) || !to.IsZero() && !slot.Start.Before(to) || slot.Usable() != "" {
@@ -144,7 +144,7 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 func (m *model) counts(id scheduling.SourceID, w scheduling.Window, slot scheduling.Slot) bool {
 	for _, other := range m.windows[id] {
 		for _, twin := range other.Slots {
-			if twin.ID != slot.ID || twin.Usable() != "" || m.withheld(id, other, twin.ID) {
+			if twin.ID != slot.ID || twin.Usable() != "" || m.withheld(id, other, twin) {
 				continue
 			}
 			if other.Fetch > w.Fetch || other.Fetch == w.Fetch && twin.Start.Before(slot.Start) {
@@ -155,19 +155,23 @@ func (m *model) counts(id scheduling.SourceID, w scheduling.Window, slot schedul
 	return true
 }
 
-// withheld tells whether law 4 keeps the slot of this window away.
-func (m *model) withheld(id scheduling.SourceID, w scheduling.Window, slot string) bool {
-	mark, marked := m.marks[id][slot]
-	if !marked || !mark.Claimed && mark.Fence == 0 {
-		return false
-	}
+// withheld tells whether law 4 keeps the slot of this window away: a mark of its
+// own, or one whose time it shares.
+func (m *model) withheld(id scheduling.SourceID, w scheduling.Window, slot scheduling.Slot) bool {
 	confirmed := w.Fetch
 	for _, check := range m.checks[id] {
 		if check.Scope.Covers(w.Key) {
 			confirmed = max(confirmed, check.Fetch)
 		}
 	}
-	return mark.Claimed || confirmed <= mark.Fence
+	its := scheduling.Span{Schedule: w.Key.Schedule, From: slot.Start, To: slot.End}
+	for _, mark := range m.marks[id] {
+		concerns := mark.Slot == slot.ID || mark.Span.Overlaps(its)
+		if concerns && (mark.Claimed || mark.Fence > 0 && confirmed <= mark.Fence) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *model) complete(source scheduling.Source, q scheduling.Query, now time.Time) bool {

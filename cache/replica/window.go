@@ -167,8 +167,7 @@ func (p *packer) pack(in scheduling.Window, confirmed uint64) *window {
 			out.unusable = append(out.unusable, *s)
 			continue
 		}
-		if p.marks.withholds(s.ID, confirmed) {
-			out.withhold(s)
+		if len(p.marks.bySlot) > 0 && p.withhold(out, s, in.Key.Schedule, confirmed) {
 			continue
 		}
 		p.order = append(p.order, packed{s, p.ids(s.ID)})
@@ -184,12 +183,18 @@ func (p *packer) pack(in scheduling.Window, confirmed uint64) *window {
 	return out
 }
 
-// withhold keeps the slot aside, once if it came twice.
-func (w *window) withhold(s *scheduling.Slot) {
+// withhold keeps the slot aside where a mark says so, once if it came twice.
+func (p *packer) withhold(w *window, in *scheduling.Slot, schedule string, confirmed uint64) bool {
+	s := *in
+	s.Schedule = schedule
+	if !p.marks.withholds(&s, confirmed) {
+		return false
+	}
 	twin := func(known scheduling.Slot) bool { return known.ID == s.ID && known.Start.Unix() == s.Start.Unix() }
 	if !slices.ContainsFunc(w.aside, twin) {
-		w.aside = append(w.aside, *s)
+		w.aside = append(w.aside, s)
 	}
+	return true
 }
 
 func (p *packer) ids(id string) pair {
