@@ -30,6 +30,11 @@ type flags struct {
 	Days           int           `default:"28" help:"Days open for booking, from today on."`
 	Seed           uint64        `default:"1" help:"Same seed, same practice."`
 	PageSize       int           `default:"50" help:"Entries on a page when the client gives no _count."`
+	MaxCount       int           `default:"1000" help:"The largest _count that is honoured."`
+	Calls          int           `default:"0" help:"Calls at once that are borne; over it everybody is locked out, which is told in words alone. 0: any number."`
+	Lockout        time.Duration `default:"15m" help:"How long a lockout lasts, by the simulated clock (calls)."`
+	Strangers      int           `default:"0" help:"Places that other clients have taken (calls)."`
+	CallsApart     bool          `help:"Searches, reads and writes are counted each for themselves (calls)."`
 	Bearer         string        `help:"Bearer token that requests must carry."`
 	Login          string        `enum:"none,secret,smart" default:"none" help:"How clients get a token: none (they need none), secret, or smart (SMART Backend Services)."`
 	ClientID       string        `default:"slotgate" help:"The client that may log in."`
@@ -131,7 +136,7 @@ func (f flags) check() error {
 		return fmt.Errorf("--listen %q: write host:port, such as 127.0.0.1:8090", f.Listen)
 	}
 	for name, wrong := range map[string]bool{
-		"practitioners": f.Practitioners < 1, "days": f.Days < 1, "page-size": f.PageSize < 1,
+		"practitioners": f.Practitioners < 1, "days": f.Days < 1, "page-size": f.PageSize < 1, "max-count": f.MaxCount < 1, "lockout": f.Lockout <= 0,
 		"time-scale": !(f.TimeScale > 0), "hold-for": f.HoldFor <= 0, "heartbeat": f.Heartbeat <= 0,
 	} {
 		if wrong {
@@ -144,9 +149,10 @@ func (f flags) check() error {
 func (f flags) options(now time.Time) (ehrsim.Options, error) {
 	o := ehrsim.Options{
 		Name: f.Name, Dialect: ehrsim.Dialect(f.Dialect), FHIR: ehrsim.FHIR(f.FHIR), Zone: f.Zone, Seed: f.Seed,
-		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
+		Practitioners: f.Practitioners, Days: f.Days, PageSize: f.PageSize, MaxCount: f.MaxCount, RequireBearer: f.Bearer, TimeScale: f.TimeScale,
 		HoldFor: f.HoldFor, StrictSlots: f.StrictSlots, NoTransactions: f.NoTransactions, Refusal: f.Refusal,
-		Notify: ehrsim.Notify{Offered: f.Notify, Heartbeat: f.Heartbeat},
+		Notify:   ehrsim.Notify{Offered: f.Notify, Heartbeat: f.Heartbeat},
+		Throttle: ehrsim.Throttle{Calls: f.Calls, Lockout: f.Lockout, Strangers: f.Strangers, Apart: f.CallsApart},
 	}
 	if f.Login != "none" {
 		o.Login = ehrsim.Login{

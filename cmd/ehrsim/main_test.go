@@ -103,6 +103,32 @@ func TestALoginIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestALimitOfCallsAtOnceIsKept(t *testing.T) {
+	t.Parallel()
+	lines, stop := launch(t, "--dialect", "slots", "--practitioners", "1", "--days", "7", "--page-size", "20", "--max-count", "20",
+		"--calls", "30", "--strangers", "29", "--lockout", "10m", "--time-scale", "10", "--calls-apart")
+	if len(lines) < 1 {
+		t.Fatal("nothing printed")
+	}
+	status, page := get(t, lines[0]+"/Slot?_count=1000")
+	if entries, _ := page["entry"].([]any); status != 200 || len(entries) != 20 {
+		t.Errorf("%d, %d slots on a page", status, len(entries))
+	}
+	res, err := http.Post(strings.TrimSuffix(lines[0], "/fhir")+"/_control/throttle", "application/json", strings.NewReader(`{"strangers": 30}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	status, body := get(t, lines[0]+"/Slot")
+	if text, _ := json.Marshal(body); status != 429 || !strings.Contains(string(text), "Try in another 60 seconds") {
+		t.Errorf("%d %s", status, text)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 func TestBundlesAndFaultsOfFilesAreServed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -151,6 +177,9 @@ func TestWrongUsageEndsWithTwoAndSaysWhy(t *testing.T) {
 		{"--practitioners", "0"},
 		{"--days", "0"},
 		{"--page-size", "0"},
+		{"--max-count", "0"},
+		{"--calls=-1"},
+		{"--lockout", "0s"},
 		{"--time-scale=-2"},
 		{"--time-scale", "0"},
 		{"--time-scale", "NaN"},

@@ -62,6 +62,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		out, err = s.controlRequests(r)
 	case "login":
 		out, err = s.controlLogin(r.Method, body)
+	case "throttle":
+		out, err = s.controlThrottle(r.Method, body)
 	case "counters":
 		out = s.Counters()
 	case "reset":

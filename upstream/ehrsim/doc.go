@@ -98,6 +98,7 @@
 //	GET    /_control/subscriptions    {"subscriptions": [...]}, see Subscription; DELETE ends all before their time: {"ended": n}
 //	GET    /_control/requests         ?since=n: FHIR requests, see Request; DELETE forgets them
 //	GET    /_control/login            see Logins; POST changes it first, see LoginChange
+//	GET    /_control/throttle         see Throttling; POST {"strangers": n} has others take n places, DELETE ends lockouts
 //	GET    /_control/counters         see Counters
 //	POST   /_control/reset            first faults, data made anew, no history
 package ehrsim

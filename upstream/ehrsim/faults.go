@@ -26,6 +26,8 @@ const (
 	FaultHang         FaultKind = "hang"          // nothing, until the client goes
 	FaultReset        FaultKind = "reset"         // the connection is cut before any answer
 	FaultHugeGzip     FaultKind = "huge-gzip"     // a small gzip body that unpacks to Size bytes (256 MiB)
+	FaultCutGzip      FaultKind = "cut-gzip"      // 200 with half of a gzip body, whose length is right
+	FaultEndlessJSON  FaultKind = "endless-json"  // 200 with a Bundle whose entries never end
 )
 
 // Faults of what a Bundle says.
@@ -52,7 +54,7 @@ const (
 )
 
 var faultKinds = []FaultKind{
-	FaultLatency, FaultStatus, FaultThrottle, FaultThrottleText, FaultHTML, FaultEmptyBody, FaultHang, FaultReset, FaultHugeGzip,
+	FaultLatency, FaultStatus, FaultThrottle, FaultThrottleText, FaultHTML, FaultEmptyBody, FaultHang, FaultReset, FaultHugeGzip, FaultCutGzip, FaultEndlessJSON,
 	FaultEndlessPages, FaultCirclePages, FaultForeignNext, FaultRepeatPage, FaultSkipPage, FaultBackNext, FaultReversed, FaultTwinIDs, FaultWrongTotal, FaultCutAnswer,
 	FaultNoSlots, FaultNoZone, FaultDangling, FaultCutJSON, FaultWrongType,
 	FaultRefuse, FaultLost, FaultCommitLost, FaultCommitLate, FaultCommitError, FaultCommitEmpty, FaultCommitNonsense, FaultDie,

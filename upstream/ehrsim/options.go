@@ -122,6 +122,8 @@ type Options struct {
 
 	Login Login // how callers get a token; zero: they need none
 
+	Throttle Throttle // how many calls at once are borne; zero: any number
+
 	Latency   time.Duration // added to every answer
 	Jitter    time.Duration // up to this much more, at random
 	ErrorRate float64       // share of requests answered with 500, 0..1
@@ -194,7 +196,7 @@ func (o Options) Validate() error {
 	}
 	_, err := o.location()
 	refuse(err != nil, "zone %q is not known", o.Zone)
-	errs = append(errs, o.Login.validate())
+	errs = append(errs, o.Login.validate(), o.Throttle.validate())
 	for _, f := range o.Faults {
 		errs = append(errs, f.validate())
 	}

@@ -28,6 +28,7 @@ type Server struct {
 	users   userBox
 	login   *loginDesk
 	notices *noticeDesk
+	door    *doorman
 
 	mu    sync.RWMutex // guards store as a whole: reset puts another in its place
 	store *store
@@ -54,6 +55,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), login: newLoginDesk(o), stopping: make(chan struct{})}
 	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot || o.Dialect == Epic}
 	s.notices = newNoticeDesk(s)
+	s.door = newDoorman(o.Throttle, s.clock)
 	s.stale.clear()
 	for _, u := range o.Users {
 		if err := s.AddUser(u); err != nil {
@@ -174,6 +176,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	done := s.log.begin(r, rq, s.clock.now())
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() { done(sw.status) }()
+	leave, wait := s.door.enter(rq)
+	if leave == nil {
+		s.lockedOut(sw, rq, wait)
+		return
+	}
+	defer leave()
 	if s.spoilBefore(sw, rq) || s.discovery(sw, rq) || s.published(sw, rq) {
 		return
 	}

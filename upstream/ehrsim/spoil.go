@@ -31,6 +31,8 @@ func (s *Server) spoilBefore(w http.ResponseWriter, rq *request) bool {
 		{FaultHTML, loginPage},
 		{FaultEmptyBody, s.emptyBody},
 		{FaultHugeGzip, s.hugeGzip},
+		{FaultCutGzip, s.cutGzip},
+		{FaultEndlessJSON, s.endlessJSON},
 		{FaultEcho, s.echo},
 	} {
 		if f, ok := rq.hits[way.kind]; ok {
@@ -126,4 +128,35 @@ func (s *Server) hugeGzip(w http.ResponseWriter, rq *request, f Fault) {
 	}
 	_, _ = zip.Write([]byte(`}`))
 	_ = zip.Close()
+}
+
+// cutGzip sends the beginning of a packed Bundle, as a proxy does that ran out of
+// room: the transfer itself is whole.
+func (s *Server) cutGzip(w http.ResponseWriter, _ *request, _ Fault) {
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write(appendJSON(nil, s.bundle(0, nil, list{entry("", outcome("information", "informational", "half of this is missing"), "outcome")})))
+	_ = zip.Close()
+	head := w.Header()
+	head.Set("Content-Type", s.flavour.contentType(false))
+	head.Set("Content-Encoding", "gzip")
+	head.Set("Content-Length", strconv.Itoa(packed.Len()/2))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(packed.Bytes()[:packed.Len()/2])
+}
+
+// endlessJSON sends entries until the client has had enough, or the server stops.
+func (s *Server) endlessJSON(w http.ResponseWriter, rq *request, _ Fault) {
+	w.Header().Set("Content-Type", s.flavour.contentType(false))
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write([]byte(`{"resourceType":"Bundle","type":"searchset","entry":[{}`))
+	more := bytes.Repeat([]byte(`,{"resource":{"resourceType":"Basic","id":"x"}}`), 1000)
+	for err == nil && rq.http.Context().Err() == nil {
+		select {
+		case <-s.stopping:
+			return
+		default:
+			_, err = w.Write(more)
+		}
+	}
 }
