@@ -39,10 +39,11 @@ var rooms = map[string][]string{
 	"cache/replica":   {"scheduling"},
 	"prefetch":        {"scheduling"}, // it has small interfaces of its own, which cache and upstream satisfy
 	"gateway/booking": {"scheduling"}, // likewise
+	"gateway/ask":     {"scheduling"}, // likewise
 	"gateway/auth":    {"scheduling", "config"},
 	"gateway/admin":   {"scheduling", "config"},
 	"gateway/web":     {},
-	"gateway":         {"gateway/booking", "gateway/auth", "gateway/admin", "gateway/web", "fhir", "scheduling"},
+	"gateway":         {"gateway/ask", "gateway/booking", "gateway/auth", "gateway/admin", "gateway/web", "fhir", "scheduling"},
 }
 
 // testRooms are there for test files of other rooms, and for nobody else.

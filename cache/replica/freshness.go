@@ -22,7 +22,7 @@ func (r *Replica) Sources() []scheduling.Freshness {
 // Ready tells whether the first load of every source was tried.
 func (r *Replica) Ready() bool {
 	for _, e := range r.table.Load().list {
-		if st := e.state.Load(); !st.loaded && st.status.Tried.IsZero() {
+		if st := e.state.Load(); !st.source.Live && !st.loaded && st.status.Tried.IsZero() {
 			return false
 		}
 	}
@@ -37,6 +37,7 @@ func (st *state) freshness(now time.Time) scheduling.Freshness {
 		Name:   st.source.Name,
 		State:  st.status.State(st.source, now),
 		Status: st.told,
+		Asked:  st.asked,
 	}
 }
 
@@ -86,6 +87,9 @@ func (st *state) open(now time.Time) (slots, windows int) {
 // complete tells whether the source as a whole is known and not older than
 // allowed (law 7).
 func (st *state) complete(q *scheduling.Query, now time.Time) bool {
+	if st.source.Live {
+		return st.asked.Whole()
+	}
 	if !st.loaded || st.status.Incomplete {
 		return false
 	}

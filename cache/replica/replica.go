@@ -46,26 +46,35 @@ func (r *Replica) SetSources(sources []scheduling.Source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.table.Load()
-	next := &table{byID: map[scheduling.SourceID]*entry{}, byTag: map[string][]*entry{}}
+	list, anew := make([]*entry, 0, len(sources)), false
 	for _, source := range sources {
 		e, known := old.byID[source.ID]
-		if known {
+		// What was not taken in while its slots were not kept must be loaded.
+		if known && e.state.Load().source.Live == source.Live {
 			e.configure(source)
 		} else {
-			e = r.newEntry(source)
+			e, anew = r.newEntry(source), anew || known
 		}
-		next.list = append(next.list, e)
-		next.byID[source.ID] = e
-		next.byTag[e.tag] = append(next.byTag[e.tag], e)
+		list = append(list, e)
 	}
-	slices.SortFunc(next.list, func(a, b *entry) int {
-		return cmp.Compare(a.state.Load().source.ID, b.state.Load().source.ID)
-	})
+	next := newTable(list)
 	r.table.Store(next)
-	if !slices.Equal(old.ids(), next.ids()) {
+	if anew || !slices.Equal(old.ids(), next.ids()) {
 		close(r.changed)
 		r.changed = make(chan struct{})
 	}
+}
+
+func newTable(list []*entry) *table {
+	t := &table{list: list, byID: map[scheduling.SourceID]*entry{}, byTag: map[string][]*entry{}}
+	slices.SortFunc(list, func(a, b *entry) int {
+		return cmp.Compare(a.state.Load().source.ID, b.state.Load().source.ID)
+	})
+	for _, e := range list {
+		t.byID[e.state.Load().source.ID] = e
+		t.byTag[e.tag] = append(t.byTag[e.tag], e)
+	}
+	return t
 }
 
 func (r *Replica) newEntry(source scheduling.Source) *entry {

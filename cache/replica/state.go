@@ -23,6 +23,8 @@ type state struct {
 	told    scheduling.Status // the status, and what is hidden among the unusable
 	held    int               // slots in books, hidden ones too
 	aside   int               // slots that marks withhold
+
+	asked scheduling.Asked // of a layer: what came of asking the source
 }
 
 // newState is that of a source of which nothing is known.

@@ -43,6 +43,9 @@ func (e *entry) load(snap scheduling.Snapshot) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.state.Load()
+	if old.source.Live {
+		snap.Windows, snap.Checks = nil, nil
+	}
 	if !snap.Loaded && old.loaded {
 		e.state.Store(e.kept(old, snap.Status))
 		e.step(scheduling.Change{Marks: snap.Marks, Generations: snap.Generations})
@@ -145,6 +148,9 @@ func (e *entry) kept(old *state, status scheduling.Status) *state {
 func (e *entry) apply(change scheduling.Change) (late int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.state.Load().source.Live {
+		change.Windows, change.Check = nil, nil
+	}
 	return e.step(change)
 }
 
