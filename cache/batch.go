@@ -72,12 +72,14 @@ type batch struct {
 	ops        []op // in order of day
 	set        []check
 	unset      []string
+	fallen     []string // scopes whose windows are no longer of one answer alone
+	stand      string   // what the scope of the check stands by from now on, "" for nothing
 	tell       *check
 	number     string
 }
 
 func (b batch) empty() bool {
-	return len(b.ops)+len(b.set)+len(b.unset) == 0
+	return len(b.ops)+len(b.set)+len(b.unset)+len(b.fallen) == 0
 }
 
 // batch decides what goes along with the windows. In the first of several a
@@ -94,6 +96,7 @@ func (r *replacement) batch(v *view, ops []op, last bool) batch {
 		b.set = []check{floor}
 		v.checks = append(v.checks, floor)
 	}
+	r.fell(v, &b)
 	return b
 }
 
@@ -121,6 +124,9 @@ func (r *replacement) finish(v *view, b *batch) {
 	if !known(v, r.check) {
 		b.set = []check{r.check}
 		b.tell = &r.check
+		if r.done.Refused == 0 {
+			b.stand = newStand(r.token, r.fetch)
+		}
 	}
 	for _, c := range v.checks {
 		old := c.Fetch <= r.fetch && c.within(r.check)
@@ -162,7 +168,7 @@ func (r *replacement) dropChecks(v *view, b *batch, last bool) {
 // run hands the batch to Redis.
 func (r *replacement) run(ctx context.Context, b batch) (int, error) {
 	k := r.keys
-	keys := []string{k.meta(), k.checks(), k.days(), k.feed()}
+	keys := []string{k.meta(), k.checks(), k.days(), k.feed(), k.stands()}
 	names, told := packKeys(b.ops), ""
 	if b.tell != nil {
 		text, err := b.tell.text()
@@ -186,6 +192,15 @@ func (r *replacement) run(ctx context.Context, b batch) (int, error) {
 	args = append(args, len(b.unset))
 	for _, field := range b.unset {
 		args = append(args, field)
+	}
+	args = append(args, len(b.fallen))
+	for _, field := range b.fallen {
+		args = append(args, field)
+	}
+	if b.stand == "" {
+		args = append(args, 0)
+	} else {
+		args = append(args, 1, r.check.field, b.stand)
 	}
 	for _, day := range byDay(b.ops) {
 		keys = append(keys, k.heads(day[0].key.Day), k.windows(day[0].key.Day))

@@ -243,7 +243,7 @@ func TestEveryKeyAScriptTouchesLiesUnderOneTag(t *testing.T) {
 	t.Parallel()
 	k := keys{"slotgate"}.source("napa")
 	for _, key := range []string{
-		k.meta(), k.days(), k.checks(), k.directory(), k.dirheads(), k.status(), k.generations(), k.feed(), k.lease(),
+		k.meta(), k.days(), k.checks(), k.stands(), k.directory(), k.dirheads(), k.status(), k.generations(), k.feed(), k.lease(),
 		k.windows(20_000), k.heads(-1),
 	} {
 		open, end := strings.IndexByte(key, '{'), strings.IndexByte(key, '}')

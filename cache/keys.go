@@ -36,6 +36,8 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	windows:<day>   HASH    schedule -> open slots of that day (see encodeWindow)
 //	heads:<day>     HASH    schedule -> fetch, digest and number of slots (see head)
 //	checks          HASH    scope -> the latest complete fetch of it (JSON)
+//	stands          HASH    scope -> token of the answer that its windows are of, the latest fetches that read it
+//	                        and that confirmed it (see stand)
 //	directory       HASH    kind/id -> record (JSON)
 //	dirheads        HASH    kind/id -> digest of the record
 //	status          STRING  scheduling.Status (JSON)
@@ -49,6 +51,9 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 //	                        u 1: used up
 //	claims          HASH    slot id -> the offer whose entry has it
 //	fences          HASH    slot id -> number of the latest fetch when its claim ended
+//	spans           HASH    slot id -> "from to schedule" that its claim or fence keeps free (seconds since 1970)
+//	taken:<sched>   ZSET    slot id that has a claim with a span -> from; it expires when the last is long over
+//	byslot          HASH    our Slot id -> "offer slot" that has it claimed; '' 1: all claims are in it
 //	lagging         ZSET    slot id -> until when fetches that begin are fenced, too (ms since 1970)
 //	ends            ZSET    slot id -> when its claim and fence may be forgotten (ms since 1970)
 //	wakes           ZSET    entry -> when it is due (ms since 1970)
@@ -72,6 +77,7 @@ func (k keys) source(id scheduling.SourceID) sourceKeys {
 func (k sourceKeys) meta() string        { return k.tag + "meta" }
 func (k sourceKeys) days() string        { return k.tag + "days" }
 func (k sourceKeys) checks() string      { return k.tag + "checks" }
+func (k sourceKeys) stands() string      { return k.tag + "stands" }
 func (k sourceKeys) directory() string   { return k.tag + "directory" }
 func (k sourceKeys) dirheads() string    { return k.tag + "dirheads" }
 func (k sourceKeys) status() string      { return k.tag + "status" }
@@ -86,6 +92,8 @@ func (k sourceKeys) books() string          { return k.tag + "books" }
 func (k sourceKeys) entry(id string) string { return k.tag + "entry:" + id }
 func (k sourceKeys) claims() string         { return k.tag + "claims" }
 func (k sourceKeys) fences() string         { return k.tag + "fences" }
+func (k sourceKeys) spans() string          { return k.tag + "spans" }
+func (k sourceKeys) byslot() string         { return k.tag + "byslot" }
 func (k sourceKeys) lagging() string        { return k.tag + "lagging" }
 func (k sourceKeys) ends() string           { return k.tag + "ends" }
 func (k sourceKeys) wakes() string          { return k.tag + "wakes" }
@@ -97,6 +105,8 @@ func (k sourceKeys) vouched() string        { return k.tag + "vouched" }
 func (k sourceKeys) beats() string          { return k.tag + "beats" }
 func (k sourceKeys) alive() string          { return k.tag + "alive" }
 func (k sourceKeys) awaited() string        { return k.tag + "awaited" }
+
+func (k sourceKeys) taken(schedule string) string { return k.tag + "taken:" + schedule }
 
 func (k sourceKeys) windows(day scheduling.Day) string { return k.tag + "windows:" + dayText(day) }
 func (k sourceKeys) heads(day scheduling.Day) string   { return k.tag + "heads:" + dayText(day) }

@@ -9,6 +9,7 @@ import (
 // metrics are what the cache counts.
 type metrics struct {
 	windows  *prometheus.CounterVec   // source, result
+	scopes   *prometheus.CounterVec   // source, result
 	scripts  *prometheus.HistogramVec // script
 	errors   *prometheus.CounterVec   // kind
 	reloads  *prometheus.CounterVec   // source, reason
@@ -29,6 +30,7 @@ func newMetrics() *metrics {
 	}
 	return &metrics{
 		windows:  counter("windows_total", "Windows handed over by prefetch, by result: written, removed, unchanged, refused or outside.", "source", "result"),
+		scopes:   counter("unchanged_scopes_total", "Scopes whose source gave the same answer again, by result: confirmed (only the freshness was written), other (what stands is not of that answer alone).", "source", "result"),
 		errors:   counter("redis_errors_total", "Calls to Redis that failed, by kind: away, lost, internal.", "kind"),
 		reloads:  counter("feed_reloads_total", "Times a follower loaded a source whole, by reason.", "source", "reason"),
 		changes:  counter("feed_changes_total", "Entries of the feed that a follower applied.", "source"),
@@ -64,7 +66,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.windows, m.scripts, m.errors, m.reloads, m.changes, m.behind, m.damaged, m.replans, m.contacts,
+		m.windows, m.scopes, m.scripts, m.errors, m.reloads, m.changes, m.behind, m.damaged, m.replans, m.contacts,
 		m.saves, m.asserted, m.lives, m.rivals,
 	} {
 		errs = append(errs, reg.Register(c))

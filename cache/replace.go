@@ -49,13 +49,14 @@ func (s *Store) Known(ctx context.Context, source scheduling.SourceID, scope sch
 func (s *Store) Replace(
 	ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, fetched scheduling.Fetched,
 ) (scheduling.Replaced, error) {
-	if !fetched.Complete {
+	if !fetched.Complete || fetched.Unchanged {
 		return scheduling.Replaced{}, s.fault(ErrIncomplete)
 	}
 	r := &replacement{
 		store: s, source: source, keys: s.keys.source(source),
 		fetch: fetch, number: strconv.FormatUint(fetch, 10), at: at,
 		scope: fetched.Scope, check: newCheck(fetched.Scope, fetch, at).validAt(fetched.Valid),
+		token: fetched.Token,
 	}
 	if err := r.prepare(fetched.Windows); err != nil {
 		return scheduling.Replaced{}, s.fault(err)
@@ -103,6 +104,7 @@ type replacement struct {
 	at     time.Time
 	scope  scheduling.Scope
 	check  check
+	token  string // of the answer, "" when it has none
 	drop   bool
 
 	windows   []prepared

@@ -52,11 +52,12 @@ return fetch
 
 // windowsSource writes windows and checks, all or nothing.
 //
-//	KEYS     1 meta, 2 checks, 3 days, 4 feed, then for each day: heads, windows
+//	KEYS     1 meta, 2 checks, 3 days, 4 feed, 5 stands, then for each day: heads, windows
 //	ARGV     1 rev that the caller compared with, 2 number of the fetch ('' when none),
 //	         3 nonce, 4 length of the feed, 5 channel, 6 source,
 //	         7 end of the fetch, 8 names of the windows for the feed, 9 check for the feed ('' when none),
 //	         10 n, then n pairs of checks to set, m, then m checks to delete,
+//	         k, then k stands to delete, l, then l pairs of stands to set,
 //	         then for each day: its number, n, n times (schedule, head, content), m, m schedules to delete
 //	returns  1 written; 0 others wrote since the comparison; -1 the fetch began in another life
 const windowsSource = preamble + `
@@ -82,9 +83,18 @@ list(function()
 end)
 list(function()
   redis.call('HDEL', KEYS[2], ARGV[at])
+  redis.call('HDEL', KEYS[5], ARGV[at])
   at = at + 1
 end)
-for k = 5, #KEYS, 2 do
+list(function()
+  redis.call('HDEL', KEYS[5], ARGV[at])
+  at = at + 1
+end)
+list(function()
+  redis.call('HSET', KEYS[5], ARGV[at], ARGV[at + 1])
+  at = at + 2
+end)
+for k = 6, #KEYS, 2 do
   local day = ARGV[at]
   at = at + 1
   list(function()
@@ -107,6 +117,38 @@ redis.call('HSET', KEYS[1], 'rev', ARGV[3])
 if ARGV[8] ~= '' or ARGV[9] ~= '' then
   tell(KEYS[1], KEYS[4], ARGV[3], ARGV[4], ARGV[5], ARGV[6], 'f', ARGV[2], 'a', ARGV[7], 'w', ARGV[8], 'c', ARGV[9])
 end
+return 1
+`
+
+// confirmSource moves the check of a scope whose answer is the one that stands.
+// It says of which fetch the check is by itself, so that it never goes back.
+//
+//	KEYS     1 meta, 2 checks, 3 stands, 4 feed
+//	ARGV     1 number of the fetch, 2 nonce, 3 length of the feed, 4 channel, 5 source,
+//	         6 end of the fetch, 7 scope, 8 token of the answer, 9 check, 10 '1' when it proves
+//	returns  1 confirmed, by this fetch or a later one; 0 the windows are not of that answer;
+//	         -1 the fetch began in another life
+const confirmSource = preamble + `
+local meta = redis.call('HMGET', KEYS[1], 'base', 'fetch')
+local fetch = tonumber(ARGV[1])
+if not meta[2] or fetch < tonumber(meta[1]) or fetch > tonumber(meta[2]) then
+  return -1
+end
+local stand = redis.call('HGET', KEYS[3], ARGV[7]) or ''
+local token, proved, latest = string.match(stand, '^(%w+) (%d+) (%d+)$')
+if token ~= ARGV[8] or redis.call('HEXISTS', KEYS[2], ARGV[7]) == 0 then
+  return 0
+end
+if tonumber(latest) > fetch then
+  return 1
+end
+if ARGV[10] == '1' then
+  proved = ARGV[1]
+end
+redis.call('HSET', KEYS[2], ARGV[7], ARGV[9])
+redis.call('HSET', KEYS[3], ARGV[7], token .. ' ' .. proved .. ' ' .. ARGV[1])
+redis.call('HSET', KEYS[1], 'rev', ARGV[2])
+tell(KEYS[1], KEYS[4], ARGV[2], ARGV[3], ARGV[4], ARGV[5], 'f', ARGV[1], 'a', ARGV[6], 'w', '', 'c', ARGV[9])
 return 1
 `
 
@@ -196,12 +238,13 @@ type script struct {
 }
 
 // scripts are all scripts of the cache.
-type scripts struct{ begin, windows, directory, status, lease, renew, release script }
+type scripts struct{ begin, windows, confirm, directory, status, lease, renew, release script }
 
 func newScripts() scripts {
 	return scripts{
 		begin:     script{"begin", redis.NewScript(beginSource)},
 		windows:   script{"windows", redis.NewScript(windowsSource)},
+		confirm:   script{"confirm", redis.NewScript(confirmSource)},
 		directory: script{"directory", redis.NewScript(directorySource)},
 		status:    script{"status", redis.NewScript(statusSource)},
 		lease:     script{"lease", redis.NewScript(leaseSource)},

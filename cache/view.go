@@ -51,6 +51,7 @@ type view struct {
 	fetch  uint64           // the latest number that was given
 	days   []scheduling.Day // of the scope, in order
 	checks []check
+	stands []string // scopes that have one
 	heads  map[scheduling.WindowKey]head
 }
 
@@ -61,11 +62,11 @@ func (s *Store) view(ctx context.Context, source scheduling.SourceID, scope sche
 	pipe := s.client.Pipeline()
 	meta := pipe.HMGet(ctx, k.meta(), "rev", "fetch")
 	days := pipe.SMembers(ctx, k.days())
-	checks := pipe.HGetAll(ctx, k.checks())
+	checks, stands := pipe.HGetAll(ctx, k.checks()), pipe.HKeys(ctx, k.stands())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
-	v := &view{heads: map[scheduling.WindowKey]head{}}
+	v := &view{heads: map[scheduling.WindowKey]head{}, stands: stands.Val()}
 	v.rev = textAt(meta.Val(), 0)
 	v.fetch, _ = strconv.ParseUint(textAt(meta.Val(), 1), 10, 64)
 	v.days = slices.DeleteFunc(readDays(days.Val()), func(d scheduling.Day) bool { return !scope.Days.Has(d) })

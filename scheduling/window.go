@@ -80,11 +80,31 @@ type Fetched struct {
 	// Valid is when the answer was true by the source's own account, the oldest
 	// of its pages: servers answer from caches. Zero: it tells no time.
 	Valid time.Time
+
+	// Token names this very answer, so that a later one can be told to be the same
+	// (see Basis). "": it cannot be.
+	Token string
+	// Unchanged: the source's answer is the one that Token names. Windows and Found
+	// are empty then: Held is how many open slots there are.
+	Unchanged bool
+	Held      int
+	// Proved: what is unchanged was read and compared. Else the source's word was
+	// taken for it (HTTP 304), which proves nothing about a slot that was claimed.
+	Proved bool
+}
+
+// Basis is of which answer the windows of a scope are, as the store knows it.
+type Basis struct {
+	// Token is that of the answer; "" where the windows are of none alone.
+	Token string
+	// Proof: a claim ended since the scope was last read, so that the source's word
+	// that nothing changed (HTTP 304) is not enough.
+	Proof bool
 }
 
 // Slots is the number of open slots in the answer.
 func (f Fetched) Slots() int {
-	n := 0
+	n := f.Held
 	for _, slots := range f.Windows {
 		n += len(slots)
 	}
