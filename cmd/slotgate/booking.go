@@ -142,6 +142,26 @@ func (s *shift) makeDesk() error {
 	return err
 }
 
+// writes says whether holds and bookings would be taken, at one source at least:
+// Redis is there, and what it may have lost was put back.
+func (s *shift) writes(ctx context.Context) error {
+	if err := s.node.store.Ping(ctx); err != nil {
+		return err
+	}
+	refused := error(nil)
+	for _, id := range s.file.ids() {
+		ready, err := s.node.keeper.books.Ready(ctx, id)
+		if err != nil {
+			return err
+		}
+		if ready {
+			return nil
+		}
+		refused = scheduling.Fault(scheduling.SourceDown, nil, "what is held and booked is being put together again after a loss of Redis")
+	}
+	return refused
+}
+
 // ehrs are the clients as the desk sees them.
 type ehrs struct{ clients *upstream.Registry }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -245,4 +246,36 @@ func redisClient(t *testing.T, url string) *redis.Client {
 	c := redis.NewClient(o)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// TestLaw12ReadyForWritesMeansThatBookingsAreTaken: as long as what Redis lost
+// is not put back, whoever sends requests here is told.
+func TestLaw12ReadyForWritesMeansThatBookingsAreTaken(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, clinic{id: "sl", sim: ehrsim.Options{Dialect: ehrsim.Slots, FHIR: ehrsim.R4, Practitioners: 1, Days: 2}})
+	ready := func(n *node) (int, string) {
+		res, err := h.client.Get(n.admin.url() + "/readyz/writes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	if code, why := ready(h.nodes[0]); code != http.StatusOK {
+		t.Errorf("%d: %s", code, why)
+	}
+	other := *h.file
+	other.Redis.URL, other.Redis.PutBack = redistest.Start(t).URL(), time.Hour
+	n, err := startNode(t.Context(), &other, role{gateway: true}, newLogger(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	if code, why := ready(n); code != http.StatusServiceUnavailable || !strings.Contains(why, "put together again") {
+		t.Errorf("%d: %s", code, why)
+	}
 }

@@ -177,7 +177,7 @@ func (s *shift) makeAdmin() (err error) {
 		deps.Unsettled = s.booking.Unsettled
 		deps.Decide = s.decide
 		deps.Orphans, deps.TickOff = s.people.Orphans, s.people.TickOff
-		deps.Writes = n.store.Ping
+		deps.Writes = s.writes
 	}
 	s.admin, err = admin.New(s.file.Admin, deps)
 	return err
