@@ -269,7 +269,7 @@ func TestLaw12ReadyForWritesMeansThatBookingsAreTaken(t *testing.T) {
 		t.Errorf("%d: %s", code, why)
 	}
 	other := *h.file
-	other.Redis.URL, other.Redis.PutBack = redistest.Start(t).URL(), time.Hour
+	other.Redis.URL, other.Redis.PutBack = redistest.Start(t).URL(), 10*time.Minute
 	n, err := startNode(t.Context(), &other, role{gateway: true}, newLogger(io.Discard))
 	if err != nil {
 		t.Fatal(err)
