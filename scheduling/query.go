@@ -44,12 +44,26 @@ type Query struct {
 	Near          *Near
 	Sources       []SourceID
 
+	// Person is who is to be seen, as far as the caller says: clinics' rules are
+	// judged by it. Standings is what is known of them at sources.
+	Person    Person
+	Standings map[SourceID]Standing
+
 	Count  int // offers wanted; 0: only the total
 	After  Cursor
 	MaxAge time.Duration // 0: as old as the source's configuration allows
 	// Renewable are the sources whose offers count whatever MaxAge says: whoever
 	// asks has them looked at again before they are shown.
 	Renewable []SourceID
+}
+
+// PersonAt is who is to be seen, as a source may know them.
+func (q *Query) PersonAt(source SourceID) Person {
+	p := q.Person
+	if standing, known := q.Standings[source]; known {
+		p.Standing = standing
+	}
+	return p
 }
 
 // MaxAgeAt is the MaxAge that counts for a source.

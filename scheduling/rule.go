@@ -125,6 +125,40 @@ func (r *Rule) Admits(p Person, start time.Time, zone *time.Location) error {
 	}
 }
 
+// Period is when the rule's appointments may begin that are offered now to this
+// person at a place in the zone: from from (included) to to (not included; zero:
+// no end). It is what Timely and Admits allow; ok is false where that is nothing.
+func (r *Rule) Period(p Person, zone *time.Location, now time.Time) (from, to time.Time, ok bool) {
+	from = now
+	if r == nil {
+		return from, to, true
+	}
+	if r.Patients == NewPatients && p.Standing == Seen || r.Patients == KnownPatients && p.Standing == Stranger {
+		return from, to, false
+	}
+	from = now.Add(r.Lead)
+	if r.Until > 0 {
+		to = now.Add(r.Until + 1) // that instant itself is allowed
+	}
+	first, last, known := birthDays(p.Born)
+	if known && r.Ages.From > 0 {
+		from = later(from, turns(first, r.Ages.From).Start(zone))
+	}
+	if known && r.Ages.To > 0 {
+		if end := turns(last, r.Ages.To+1).Start(zone); to.IsZero() || end.Before(to) {
+			to = end
+		}
+	}
+	return from, to, to.IsZero() || from.Before(to)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // String tells the ages in words: "of 18 years or older".
 func (a Ages) String() string {
 	switch {

@@ -26,15 +26,17 @@ func ComparePieces(a, b Piece) int {
 // slot of an offer begins where the last one ends, or within Gap after it; of
 // several the one counts that begins first, then the shortest, then the least
 // id, as long as it leads to Minutes. So every node makes the same offers.
-func (r *Rule) Compose(pieces []Piece, zone *time.Location, yield func(chain []int)) {
+//
+// Only pieces that first allows begin offers; nil allows all.
+func (r *Rule) Compose(pieces []Piece, zone *time.Location, first func(piece int) bool, yield func(chain []int)) {
 	c := composer{pieces: pieces, gap: int64(r.Gap / time.Second)}
-	for first := range pieces {
-		if !r.begins(pieces[first].Start, zone) {
+	for n := range pieces {
+		if first != nil && !first(n) || !r.begins(pieces[n].Start, zone) {
 			continue
 		}
-		c.until = pieces[first].Start + int64(r.Minutes)*60
-		c.chain = append(c.chain[:0], first)
-		if c.reach(first) {
+		c.until = pieces[n].Start + int64(r.Minutes)*60
+		c.chain = append(c.chain[:0], n)
+		if c.reach(n) {
 			yield(c.chain)
 		}
 	}

@@ -83,3 +83,8 @@ func age(born time.Time, day Day) int {
 	}
 	return years
 }
+
+// turns is the day on which somebody born then has had so many birthdays.
+func turns(born time.Time, years int) Day {
+	return Date(born.Year()+years, born.Month(), born.Day()) // 29 February becomes 1 March
+}

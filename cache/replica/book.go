@@ -27,6 +27,8 @@ type book struct {
 	days    scheduling.Days
 	checked int64
 	aside   int // slots that are withheld
+	// ruling made the offers that runs hold; nil: they hold the windows.
+	ruling *ruling
 }
 
 // kind is what a slot says of itself that a query may ask for: numbers of sets.
@@ -39,6 +41,7 @@ type run struct {
 	lasts       []int64 // when the last slot of each window begins
 	count       int
 	first, last int64 // when its first and its last slot begin
+	rule        int32 // that made its offers; noRule: the slots are
 }
 
 // emptyBook is the book of a schedule that has no windows.
@@ -90,7 +93,7 @@ next:
 				continue next
 			}
 		}
-		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full)), lasts: make([]int64, 0, len(full))}
+		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full)), lasts: make([]int64, 0, len(full)), rule: noRule}
 		r.add(w)
 		runs = append(runs, r)
 	}
@@ -176,6 +179,18 @@ func (b *book) checkedAt(w *window, all coverage) int64 {
 	return max(w.checked, all.at(w.day), b.cover.at(w.day))
 }
 
+// confirmed is when what slot i of the window is made of was last confirmed: of
+// several windows, the one that was longest ago.
+func (b *book) confirmed(w *window, i int, all coverage) int64 {
+	at := b.checkedAt(w, all)
+	if w.offers != nil {
+		for _, p := range w.offers.partsOf(i) {
+			at = min(at, b.checkedAt(w.offers.of[p.window], all))
+		}
+	}
+	return at
+}
+
 // fresh tells whether surely none of the windows is older than oldest.
 func (b *book) fresh(oldest int64, all coverage) bool {
 	if b.checked >= oldest || all.floor(b.days) >= oldest {
@@ -192,8 +207,10 @@ func (b *book) fresh(oldest int64, all coverage) bool {
 // filled is the number of windows that have slots.
 func (b *book) filled() int {
 	n := 0
-	for i := range b.runs {
-		n += len(b.runs[i].windows)
+	for _, w := range b.windows {
+		if len(w.slots) > 0 {
+			n++
+		}
 	}
 	return n
 }

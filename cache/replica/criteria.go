@@ -14,6 +14,7 @@ type criteria struct {
 	st    *state
 	query *scheduling.Query
 	spans []span // by number of the layout's zones
+	ruled []span // by zone, and in each by rule; made when first needed
 
 	// nil: not asked for. Else by number of the record.
 	practitioners, roles, locations, organizations []bool
@@ -21,6 +22,7 @@ type criteria struct {
 	// Whether a list of concepts has what is asked for, by its number.
 	specialty, visitType []verdict
 
+	now     time.Time
 	oldest  int64 // nanoseconds; windows confirmed before are hidden
 	limited bool  // oldest counts
 	tooOld  bool  // a window that matches was hidden
@@ -111,11 +113,39 @@ func newCriteria(st *state, ps *periods) (*criteria, bool) {
 	for i, zone := range st.layout.zones {
 		c.spans[i] = spanOf(ps.of(st, zone))
 	}
-	now := ps.now
-	c.oldest, c.limited = st.oldest(now, q.MaxAgeAt(st.source.ID))
+	c.now = ps.now
+	c.oldest, c.limited = st.oldest(c.now, q.MaxAgeAt(st.source.ID))
 	c.specialty = verdicts(q.Specialty, st.sets)
 	c.visitType = verdicts(q.VisitType, st.sets)
 	return c, true
+}
+
+// span is the period in a zone in which offers of the rule may begin. What hangs
+// on the moment and on the patient cuts it.
+func (c *criteria) span(zone, rule int32) span {
+	if rule == noRule {
+		return c.spans[zone]
+	}
+	rules := c.st.source.Rules
+	if c.ruled == nil {
+		person := c.query.PersonAt(c.st.source.ID)
+		c.ruled = make([]span, 0, len(c.spans)*len(rules))
+		for i, whole := range c.spans {
+			for n := range rules {
+				c.ruled = append(c.ruled, whole.within(rules[n].Period(person, c.st.layout.zones[i], c.now)))
+			}
+		}
+	}
+	return c.ruled[int(zone)*len(rules)+int(rule)]
+}
+
+// within is what of the period lies between from and to.
+func (s span) within(from, to time.Time, ok bool) span {
+	if !ok {
+		return span{}
+	}
+	cut := spanOf(from, to)
+	return span{max(s.from, cut.from), min(s.to, cut.to)}
 }
 
 func verdicts(tokens []scheduling.Token, sets [][]scheduling.Concept) []verdict {
@@ -322,7 +352,17 @@ func (c *criteria) share(b *book, p *place) (all, some bool) {
 	return all, some
 }
 
-// shows tells whether the window is not too old, and notes if it is.
+// shows tells whether the window is not too old.
 func (c *criteria) shows(b *book, w *window) bool {
 	return !c.limited || b.checkedAt(w, c.st.cover) >= c.oldest
+}
+
+// showsParts tells whether none of the windows that offer i goes on in is too old,
+// and notes if one is. Its own is judged by shows.
+func (c *criteria) showsParts(b *book, w *window, i int) bool {
+	if !c.limited || w.offers == nil || b.confirmed(w, i, c.st.cover) >= c.oldest || !c.shows(b, w) {
+		return true
+	}
+	c.tooOld = true
+	return false
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"maps"
+	"slices"
 
 	"slotgate/scheduling"
 )
@@ -38,6 +39,9 @@ type doubles struct {
 func (d *doubles) shadowed(schedule int32, w *window, i int) bool {
 	if d.shadows[schedule] == 0 {
 		return false
+	}
+	if o := w.offers; o != nil {
+		return slices.ContainsFunc(o.partsOf(i), func(p part) bool { return d.shadowed(schedule, o.of[p.window], int(p.slot)) })
 	}
 	h, double := d.homes[w.offerID(i)]
 	return double && (h.schedule != schedule || h.day != w.day || h.start != w.slots[i].start)

@@ -114,7 +114,7 @@ func (f *finder) schedule(c *criteria, n int) {
 
 // run counts what matches of a run, and puts its first forward.
 func (f *finder) run(cur *cursor) {
-	s := cur.c.spans[cur.place.zone]
+	s := cur.c.span(cur.place.zone, cur.run.rule)
 	if s.from >= s.to {
 		return
 	}

@@ -68,6 +68,10 @@ func (st *state) open(now time.Time) (slots, windows int) {
 			continue
 		}
 		all := st.doubles.shadows[int32(n)] == 0 && (!limited || b.fresh(oldest, st.cover))
+		if b.ruling != nil {
+			slots += st.openSlots(int32(n), b, from, oldest)
+			continue
+		}
 		for i := range b.runs {
 			r := &b.runs[i]
 			if all {
@@ -126,6 +130,17 @@ func (st *state) missing(q *scheduling.Query, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// openSlots counts the open slots of a book whose offers are made by rules.
+func (st *state) openSlots(schedule int32, b *book, from, oldest int64) int {
+	slots := 0
+	for _, w := range b.windows {
+		if b.checkedAt(w, st.cover) >= oldest {
+			slots += st.openIn(schedule, w, from)
+		}
+	}
+	return slots
 }
 
 // openIn counts the slots of a window that begin at or after from.

@@ -23,15 +23,12 @@ func (r *Replica) Gone(id string) bool {
 // stands tells whether the offer is in the replica, shown or not.
 func (st *state) stands(id string) (found bool) {
 	st.ids.schedules(id, func(n int32) bool {
-		for _, w := range st.books.at(int(n)).windows {
+		st.books.at(int(n)).shown(func(w *window) {
 			for i := range w.slots {
-				if w.offerID(i) == id {
-					found = true
-					return false
-				}
+				found = found || w.offerID(i) == id
 			}
-		}
-		return true
+		})
+		return !found
 	})
 	return found
 }
@@ -97,6 +94,9 @@ func (g *gone) add(hashes []uint64, now time.Time) {
 // that began before all that is remembered was none lately.
 func (g *gone) departed(out []uint64, old, next *book, now time.Time) []uint64 {
 	begun := now.Add(-g.keep).Unix()
+	if old.ruling != nil || next.ruling != nil {
+		return g.dissolved(out, old, next, begun)
+	}
 	for _, w := range old.windows {
 		after := next.window(w.day)
 		if after == w || len(w.slots) == 0 || w.last() <= begun || after != nil && after.ids() == w.ids() {
@@ -105,6 +105,25 @@ func (g *gone) departed(out []uint64, old, next *book, now time.Time) []uint64 {
 		for i := range w.slots {
 			start, id := w.slots[i].start, w.offerID(i)
 			if start > begun && (after == nil || !after.has(start, id)) {
+				out = append(out, g.hash(id))
+			}
+		}
+	}
+	return out
+}
+
+// dissolved is departed for a book whose offers are made by rules.
+func (g *gone) dissolved(out []uint64, old, next *book, begun int64) []uint64 {
+	went, came := changed(old, next)
+	stay := map[string]bool{}
+	for _, w := range came {
+		for i := range w.slots {
+			stay[w.offerID(i)] = true
+		}
+	}
+	for _, w := range went {
+		for i := range w.slots {
+			if id := w.offerID(i); w.slots[i].start > begun && !stay[id] {
 				out = append(out, g.hash(id))
 			}
 		}

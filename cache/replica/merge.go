@@ -47,7 +47,8 @@ func (cur *cursor) settle() bool {
 
 // takes tells whether slot i of the window is asked for, and counts here.
 func (cur *cursor) takes(w *window, i int) bool {
-	return cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) && !cur.c.st.doubles.shadowed(cur.number, w, i)
+	return cur.c.takes(kindOf(w.extraOf(i)), cur.place.kind) && !cur.c.st.doubles.shadowed(cur.number, w, i) &&
+		cur.c.showsParts(cur.book, w, i)
 }
 
 // next moves on by one slot.
@@ -64,15 +65,19 @@ func (cur *cursor) hit() scheduling.Hit {
 
 // hit puts slot i of the window forward.
 func (st *state) hit(p *place, b *book, w *window, i int) scheduling.Hit {
-	return scheduling.Hit{
-		Offer: scheduling.Offer{
-			ID:      w.offerID(i),
-			Slots:   []scheduling.Slot{w.slot(i, p.id, st.sets)},
-			Setting: p.setting,
-			Checked: instant(b.checkedAt(w, st.cover)),
-		},
+	hit := scheduling.Hit{
+		Offer:    scheduling.Offer{ID: w.offerID(i), Setting: p.setting, Checked: instant(b.confirmed(w, i, st.cover))},
 		Fragment: p.fragment,
 	}
+	if w.offers == nil {
+		hit.Slots = []scheduling.Slot{w.slot(i, p.id, st.sets)}
+		return hit
+	}
+	hit.Slots = w.offered(i, p.id, st.sets)
+	if n := w.offers.rule; n != noRule {
+		hit.Rule = &st.source.Rules[n]
+	}
+	return hit
 }
 
 func (cur *cursor) before(other *cursor) bool {

@@ -12,7 +12,7 @@ func (r *Replica) Offer(id string) (scheduling.Hit, bool) {
 	now := r.opts.Now().UTC()
 	for _, e := range r.table.Load().tagged(id) {
 		st := e.state.Load()
-		if at, ok := st.locate(id, (*window).offerID, now); ok {
+		if at, ok := st.locateOffer(id, func(w *window, i int) bool { return w.offerID(i) == id }, now); ok {
 			return st.hit(at.place, at.book, at.window, at.slot), true
 		}
 	}
@@ -25,7 +25,7 @@ func (r *Replica) Read(kind scheduling.Kind, id string) (scheduling.Record, bool
 	for _, e := range r.table.Load().tagged(id) {
 		st := e.state.Load()
 		if kind == scheduling.KindSlot {
-			at, ok := st.locate(id, (*window).slotID, now)
+			at, ok := st.locateSlot(id, now)
 			if !ok || at.virtual() {
 				continue
 			}
@@ -53,8 +53,23 @@ func (at located) virtual() bool {
 	return x != nil && x.virtual || at.place.setting.Schedule.Virtual
 }
 
-// locate finds an open slot by one of our ids.
-func (st *state) locate(id string, idOf func(*window, int) string, now time.Time) (found located, ok bool) {
+// locateSlot finds an open slot by our id.
+func (st *state) locateSlot(id string, now time.Time) (located, bool) {
+	return st.locate(id, now, func(b *book, visit func(*window)) {
+		for _, w := range b.windows {
+			visit(w)
+		}
+	}, func(w *window, i int) bool { return w.slotID(i) == id })
+}
+
+// locateOffer finds the offer that is meant, on a schedule that has this id of
+// ours.
+func (st *state) locateOffer(id string, is func(*window, int) bool, now time.Time) (located, bool) {
+	return st.locate(id, now, (*book).shown, is)
+}
+
+// locate finds what is meant among the windows of a book that are visited.
+func (st *state) locate(id string, now time.Time, windows func(*book, func(*window)), is func(*window, int) bool) (found located, ok bool) {
 	from := seconds(now)
 	oldest, limited := st.oldest(now, 0)
 	st.ids.schedules(id, func(n int32) bool {
@@ -62,18 +77,18 @@ func (st *state) locate(id string, idOf func(*window, int) string, now time.Time
 		if p.setting == nil {
 			return true
 		}
-		for _, w := range b.windows {
-			if limited && b.checkedAt(w, st.cover) < oldest {
-				continue
+		windows(b, func(w *window) {
+			if ok || limited && b.checkedAt(w, st.cover) < oldest {
+				return
 			}
 			for i := range w.slots {
-				if w.slots[i].start >= from && idOf(w, i) == id && !st.doubles.shadowed(n, w, i) {
+				if w.slots[i].start >= from && is(w, i) && !st.doubles.shadowed(n, w, i) && (!limited || b.confirmed(w, i, st.cover) >= oldest) {
 					found, ok = located{n, p, b, w, i}, true
-					return false
+					return
 				}
 			}
-		}
-		return true
+		})
+		return !ok
 	})
 	return found, ok
 }

@@ -62,8 +62,22 @@ func (tx *transaction) directory(dir *directory) {
 	tx.next.layout = tx.e.surveyor(tx.next.source).survey(ids, dir)
 	tx.next.hidden, tx.next.held, tx.next.aside = scheduling.Tally{}, 0, 0
 	for n, p := range tx.next.layout.places {
+		tx.remake(n)
 		tx.account(p, tx.books.at(n), 1)
 	}
+}
+
+// remake makes the offers of a book anew where another directory, or other rules,
+// ask for it.
+func (tx *transaction) remake(n int) {
+	old := tx.books.at(n)
+	next := tx.e.ruled(&tx.next, n, old, old)
+	if next == old {
+		return
+	}
+	tx.left = tx.e.gone.departed(tx.left, old, next, tx.now)
+	tx.books.put(n, next)
+	tx.list(int32(n), old, next)
 }
 
 // account adds (or takes away) what the book counts for.
@@ -140,6 +154,7 @@ func (tx *transaction) known(old *book, windows []scheduling.Window) map[string]
 // put replaces a book, with all that hangs on it.
 func (tx *transaction) put(n int32, old, next *book) {
 	p := tx.next.layout.places[n]
+	next = tx.e.ruled(&tx.next, int(n), old, next)
 	tx.account(p, old, -1)
 	tx.account(p, next, 1)
 	tx.e.marks.moved(n, old, next)
@@ -183,6 +198,13 @@ func (tx *transaction) list(n int32, old, next *book) {
 	for w := range had {
 		tally(w, -1)
 	}
+	went, came := changed(old, next)
+	for _, w := range went {
+		w.newIDs(func(id string) { count[id]-- })
+	}
+	for _, w := range came {
+		w.newIDs(func(id string) { count[id]++ })
+	}
 	for id, by := range count {
 		edit := idEdit{place: idPlace{tx.next.ids.hash(id), n}, remove: by < 0}
 		for range max(by, -by) {
@@ -200,6 +222,9 @@ func (tx *transaction) listAll(n int32, b *book) {
 				idEdit{place: idPlace{tx.next.ids.hash(w.slotID(i)), n}})
 		}
 	}
+	b.shown(func(w *window) {
+		w.newIDs(func(id string) { tx.edits = append(tx.edits, idEdit{place: idPlace{tx.next.ids.hash(id), n}}) })
+	})
 }
 
 // check notes that everything in the scope was confirmed.

@@ -33,6 +33,9 @@ type window struct {
 	extras   []*extra
 	unusable []scheduling.Slot // those that can never be offered; nil as a rule
 	aside    []scheduling.Slot // those that a mark withholds; nil as a rule
+	// offers: the slots of this window are offers made of slots of others, with
+	// nothing but their own ids in the arena; nil for a window as it came.
+	offers *offers
 }
 
 func (w *window) offerID(i int) string { return w.arena[i*idLen : (i+1)*idLen] }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,8 @@ type entry struct {
 	gens    map[string]uint32 // of slots whose offers were used up
 	marks   *marks
 	in      *interner
-	repack  int // how many lists and extras are too many
+	ruler   *ruler // made when first needed
+	repack  int    // how many lists and extras are too many
 	render  func(scheduling.Source, *scheduling.Setting) any
 	now     func() time.Time
 	gone    *gone // has its own lock
@@ -134,8 +136,9 @@ func (e *entry) kept(old *state, status scheduling.Status) *state {
 			copied.fetch = 0
 			windows = append(windows, &copied)
 		}
-		books.put(n, newBook(windows, b.cover.unnumbered()))
+		books.put(n, e.ruled(old, n, b, newBook(windows, b.cover.unnumbered())))
 	}
+	next.sets = e.in.sets
 	e.marks.restart()
 	next.cover = next.cover.unnumbered()
 	next.books = books.shelf
@@ -183,6 +186,9 @@ func (e *entry) configure(source scheduling.Source) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	tx := e.begin(e.state.Load())
+	if reflect.DeepEqual(source.Rules, tx.next.source.Rules) {
+		source.Rules = tx.next.source.Rules // what was made by them stays
+	}
 	tx.next.source = source
 	tx.directory(newDirectory(source, tx.next.dir.Directory))
 	e.state.Store(tx.done())

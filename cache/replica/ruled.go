@@ -1,0 +1,408 @@
+package replica
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// A clinic's rules make offers of slots (scheduling.Rule). They are made when a
+// window comes or goes, not when somebody asks: beside the windows of a book, as
+// they came, stand windows of offers, one for each rule and day, and these are
+// found in. A schedule whose slots no rule is for has none: it is found in as it
+// came.
+//
+// An offer belongs to the window that its first slot lies in, and may go on in
+// the next ones: a schedule may work over midnight. So a window of offers names
+// all windows that it was made of, and is made anew when one of them changes.
+//
+// Rules by which it depends on the moment, or on the patient, whether an offer
+// is shown (lead, ages) are no matter of a slot each: they cut a rule's offers
+// off at some time, and each rule's stand in a run of their own.
+
+// noRule is the number of no rule: a slot is offered by itself.
+const noRule = -1
+
+// offers is what a window of offers was made of.
+type offers struct {
+	rule int32 // number in the source's rules
+	// of are the windows that it may have slots of: first the one whose day it
+	// has, then those that its offers may reach.
+	of    []*window
+	parts []part  // the slots of all offers, in order
+	ends  []int32 // where those of offer i end
+}
+
+// part is a slot of an offer: its window, by number in of, and its number there.
+type part struct{ window, slot int32 }
+
+// partsOf are the slots of offer i.
+func (o *offers) partsOf(i int) []part {
+	if i == 0 {
+		return o.parts[:o.ends[0]]
+	}
+	return o.parts[o.ends[i-1]:o.ends[i]]
+}
+
+// ruling is what the offers of a book were made by, nil for a book without.
+type ruling struct {
+	rules scheduling.Rules
+	zone  *time.Location
+	types int32 // the place's service types, by number
+	made  []made
+}
+
+// made is what became of one window.
+type made struct {
+	of     []*window // as offers.of
+	offers []*window // of each rule; the window itself where no rule is for its slots
+}
+
+// same tells whether two books' offers are made by the same.
+func (r *ruling) same(other *ruling) bool {
+	return r != nil && other != nil && len(r.rules) == len(other.rules) && len(r.rules) > 0 && &r.rules[0] == &other.rules[0] &&
+		r.types == other.types && sameZone(r.zone, other.zone)
+}
+
+// known is what became of the same windows before, nil where it is not known.
+func (r *ruling) known(of []*window) []*window {
+	if r == nil {
+		return nil
+	}
+	at, found := slices.BinarySearchFunc(r.made, of[0].day, func(m made, day scheduling.Day) int { return cmp.Compare(m.of[0].day, day) })
+	if found && slices.Equal(r.made[at].of, of) {
+		return r.made[at].offers
+	}
+	return nil
+}
+
+// ruled is the book with the offers that the source's rules make of its slots.
+// What old has of the same windows is taken over.
+func (e *entry) ruled(st *state, n int, old, b *book) *book {
+	p := st.layout.places[n]
+	if len(st.source.Rules) == 0 || p.setting == nil {
+		if b.ruling == nil {
+			return b
+		}
+		return newBook(b.windows, b.cover)
+	}
+	next := newBook(b.windows, b.cover)
+	if next.count == 0 {
+		return next
+	}
+	next.ruling = &ruling{rules: st.source.Rules, zone: p.setting.Zone, types: p.kind.serviceType}
+	var before *ruling
+	if old.ruling.same(next.ruling) {
+		before = old.ruling
+	}
+	m := &maker{e: e, ruler: e.rulerOf(st.source.Rules), place: p, ruling: next.ruling, reach: reachOf(st.source.Rules), source: st.source.ID}
+	m.book(next, before)
+	next.found()
+	return next
+}
+
+// reachOf is how far behind the beginning of an offer its last slot may begin, in
+// seconds.
+func reachOf(rules scheduling.Rules) int64 {
+	var reach time.Duration
+	for _, r := range rules {
+		reach = max(reach, time.Duration(r.Minutes)*time.Minute+r.Gap)
+	}
+	return int64(reach / time.Second)
+}
+
+// found lets the book be found in by its offers.
+func (b *book) found() {
+	b.runs, b.kinds, b.plain = nil, nil, false
+	var list []*window
+	last := int32(noRule)
+	for _, m := range b.ruling.made {
+		for _, w := range m.offers {
+			last = max(last, w.rule())
+		}
+	}
+	for rule := int32(noRule); rule <= last; rule++ {
+		list = nil
+		for _, m := range b.ruling.made {
+			for _, w := range m.offers {
+				if w.rule() == rule && len(w.slots) > 0 {
+					list = append(list, w)
+					b.addKinds(w)
+				}
+			}
+		}
+		runs := runsOf(list)
+		for i := range runs {
+			runs[i].rule = rule
+		}
+		b.runs = append(b.runs, runs...)
+	}
+	b.plain = len(b.kinds) == 1 && b.kinds[0] == kind{}
+}
+
+// rule is the number of the rule that made the window's offers.
+func (w *window) rule() int32 {
+	if w.offers == nil {
+		return noRule
+	}
+	return w.offers.rule
+}
+
+// newIDs visits the ids of the window's offers that none of its slots has.
+func (w *window) newIDs(visit func(id string)) {
+	if w.offers == nil {
+		return
+	}
+	for i := range w.slots {
+		parts, id := w.offers.partsOf(i), w.offerID(i)
+		if len(parts) > 1 || w.offers.of[parts[0].window].offerID(int(parts[0].slot)) != id {
+			visit(id)
+		}
+	}
+}
+
+// offered are the slots of offer i, with the service types that its rule is for.
+func (w *window) offered(i int, schedule string, sets [][]scheduling.Concept) []scheduling.Slot {
+	parts := w.offers.partsOf(i)
+	slots := make([]scheduling.Slot, len(parts))
+	types := kindOf(w.extraOf(i)).serviceType
+	for n, p := range parts {
+		slots[n] = w.offers.of[p.window].slot(int(p.slot), schedule, sets)
+		if types != noSet {
+			slots[n].ServiceType = sets[types]
+		}
+	}
+	return slots
+}
+
+// shown visits the windows that the book is found in.
+func (b *book) shown(visit func(*window)) {
+	for i := range b.runs {
+		for _, w := range b.runs[i].windows {
+			visit(w)
+		}
+	}
+}
+
+// changed are the shown windows that only one of the books has, where one of them
+// has offers made by rules; else none.
+func changed(old, next *book) (went, came []*window) {
+	if old.ruling == nil && next.ruling == nil {
+		return nil, nil
+	}
+	if old.ruling == nil || next.ruling == nil {
+		old.shown(func(w *window) { went = append(went, w) })
+		next.shown(func(w *window) { came = append(came, w) })
+		return went, came
+	}
+	a, b := old.ruling.made, next.ruling.made
+	for len(a) > 0 || len(b) > 0 {
+		switch {
+		case len(b) == 0 || len(a) > 0 && a[0].of[0].day < b[0].of[0].day:
+			went, a = append(went, a[0].offers...), a[1:]
+		case len(a) == 0 || b[0].of[0].day < a[0].of[0].day:
+			came, b = append(came, b[0].offers...), b[1:]
+		default:
+			if !slices.Equal(a[0].offers, b[0].offers) {
+				went, came = append(went, a[0].offers...), append(came, b[0].offers...)
+			}
+			a, b = a[1:], b[1:]
+		}
+	}
+	return went, came
+}
+
+// maker makes the offers of one book.
+type maker struct {
+	e      *entry
+	ruler  *ruler
+	place  *place
+	ruling *ruling
+	reach  int64
+	source scheduling.SourceID
+}
+
+// book makes the offers of every window, or takes them from before.
+func (m *maker) book(b *book, before *ruling) {
+	for at, w := range b.windows {
+		if len(w.slots) == 0 {
+			continue
+		}
+		of := m.reached(b.windows, at)
+		offers := before.known(of)
+		if offers == nil {
+			offers = m.offers(of)
+		}
+		m.ruling.made = append(m.ruling.made, made{of, offers})
+	}
+}
+
+// reached are the windows that offers which begin in the one at this place may
+// have slots of. Days that were cut in another zone may overlap.
+func (m *maker) reached(windows []*window, at int) []*window {
+	w := windows[at]
+	of := []*window{w}
+	for i, other := range windows {
+		if i != at && len(other.slots) > 0 && other.last() >= w.first() && other.first() <= w.last()+m.reach {
+			of = append(of, other)
+		}
+	}
+	return of
+}
+
+// offers are the windows of offers that begin in the first of these windows.
+func (m *maker) offers(of []*window) []*window {
+	var rules []int32
+	whole := true
+	for i := range of[0].slots {
+		uses := m.uses(of[0], i)
+		whole = whole && len(uses) == 1 && uses[0].rule == noRule && uses[0].types == m.types(of[0], i)
+		for _, use := range uses {
+			if !slices.Contains(rules, use.rule) {
+				rules = append(rules, use.rule)
+			}
+		}
+	}
+	if whole {
+		return of[:1:1]
+	}
+	out := make([]*window, 0, len(rules))
+	for _, rule := range rules {
+		out = append(out, m.byRule(rule, of))
+	}
+	return out
+}
+
+// types is the service types of a slot, its own or the place's.
+func (m *maker) types(w *window, slot int) int32 {
+	if own := kindOf(w.extraOf(slot)).serviceType; own != noSet {
+		return own
+	}
+	return m.ruling.types
+}
+
+func (m *maker) uses(w *window, slot int) []use { return m.ruler.uses(m.types(w, slot)) }
+
+// piece is a slot that the rule at hand is for.
+type piece struct {
+	scheduling.Piece
+	part
+	types int32 // of the slot, as far as the rule is for them
+}
+
+// pieces are the slots that the rule is for, in order.
+func (m *maker) pieces(rule int32, of []*window) []piece {
+	var list []piece
+	for n, w := range of {
+		for i := range w.slots {
+			for _, use := range m.uses(w, i) {
+				if use.rule == rule {
+					s := w.slots[i]
+					list = append(list, piece{
+						scheduling.Piece{ID: w.nativeID(i), Start: s.start, End: s.start + int64(s.length)},
+						part{int32(n), int32(i)},
+						use.types,
+					})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b piece) int { return scheduling.ComparePieces(a.Piece, b.Piece) })
+	return list
+}
+
+// byRule makes the window of one rule's offers.
+func (m *maker) byRule(number int32, of []*window) *window {
+	if number == noRule {
+		of = of[:1:1] // each slot by itself
+	}
+	list := m.pieces(number, of)
+	plain := make([]scheduling.Piece, len(list))
+	for i := range list {
+		plain[i] = list[i].Piece
+	}
+	d := draft{m: m, number: number, of: of, pieces: list}
+	rule := &scheduling.Rule{}
+	if number != noRule {
+		d.rule = &m.ruling.rules[number]
+		d.key, rule = d.rule.Key(), d.rule
+	}
+	rule.Compose(plain, m.ruling.zone, func(n int) bool { return list[n].window == 0 }, d.add)
+	return d.window()
+}
+
+// draft is a window of offers in the making.
+type draft struct {
+	m      *maker
+	number int32
+	rule   *scheduling.Rule // nil: none
+	key    string           // the rule's
+	of     []*window
+	pieces []piece
+	offers []drafted
+	ids    []string
+}
+
+// drafted is an offer of some pieces.
+type drafted struct {
+	id    string
+	chain []int
+}
+
+// add takes an offer of the pieces of these numbers.
+func (d *draft) add(chain []int) {
+	d.offers = append(d.offers, drafted{d.id(chain), slices.Clone(chain)})
+}
+
+func (d *draft) id(chain []int) string {
+	if first := d.pieces[chain[0]]; len(chain) == 1 && d.key == "" {
+		return d.of[first.window].offerID(int(first.slot))
+	}
+	var generation uint32
+	d.ids = d.ids[:0]
+	for _, n := range chain {
+		id := d.pieces[n].ID
+		d.ids = append(d.ids, id)
+		generation = max(generation, d.m.e.gens[id])
+	}
+	return d.rule.OfferID(d.m.source, generation, d.ids...)
+}
+
+// window is the offers, packed, with the day and the confirmation of the first of
+// the windows that they are made of.
+func (d *draft) window() *window {
+	own := d.of[0]
+	slices.SortFunc(d.offers, func(a, b drafted) int {
+		return cmp.Or(cmp.Compare(d.pieces[a.chain[0]].Start, d.pieces[b.chain[0]].Start), cmp.Compare(a.id, b.id))
+	})
+	out := &window{
+		day: own.day, fetch: own.fetch, checked: own.checked, changed: own.changed,
+		slots: make([]slot, len(d.offers)), offers: &offers{rule: d.number, of: d.of},
+	}
+	arena := make([]byte, 0, idLen*len(d.offers))
+	for i, o := range d.offers {
+		first, last := d.pieces[o.chain[0]], d.pieces[o.chain[len(o.chain)-1]]
+		out.slots[i] = slot{
+			start: first.Start, length: uint32(last.End - first.Start),
+			extra: out.extraIndex(d.m.extra(d.of[first.window].extraOf(int(first.slot)), first.types)),
+		}
+		for _, n := range o.chain {
+			out.offers.parts = append(out.offers.parts, d.pieces[n].part)
+		}
+		out.offers.ends = append(out.offers.ends, int32(len(out.offers.parts)))
+		arena = append(arena, o.id...)
+	}
+	out.arena = string(arena)
+	return out
+}
+
+// extra is the slot's own with only those service types that the rule is for.
+func (m *maker) extra(own *extra, types int32) *extra {
+	has := kindOf(own).serviceType
+	if has == types || has == noSet && types == m.ruling.types {
+		return own
+	}
+	return m.ruler.extra(own, types)
+}
