@@ -45,10 +45,11 @@ type Books struct {
 	sealing *promises
 	gateway string // names this process to others
 
-	mu     sync.Mutex
-	tidied map[scheduling.SourceID]time.Time // when tidy last ran
-	pulses map[scheduling.SourceID]*pulse
-	rounds map[scheduling.SourceID]string // the latest loss that was noticed
+	mu      sync.Mutex
+	tidied  map[scheduling.SourceID]time.Time // when tidy last ran
+	indexed map[scheduling.SourceID]time.Time // when all claims were last seen to be in the index
+	pulses  map[scheduling.SourceID]*pulse
+	rounds  map[scheduling.SourceID]string // the latest loss that was noticed
 }
 
 // Books makes the books of these sources, sealed by the vault.
@@ -56,7 +57,8 @@ func (s *Store) Books(v *vault.Vault, sources []scheduling.SourceID) *Books {
 	b := &Books{
 		store: s, vault: v, scripts: newBookScripts(), tidied: map[scheduling.SourceID]time.Time{},
 		memory: memory{kept: map[string]kept{}}, sealing: &promises{store: s, vault: v}, gateway: nonce(),
-		pulses: map[scheduling.SourceID]*pulse{}, rounds: map[scheduling.SourceID]string{},
+		indexed: map[scheduling.SourceID]time.Time{},
+		pulses:  map[scheduling.SourceID]*pulse{}, rounds: map[scheduling.SourceID]string{},
 	}
 	b.SetSources(sources)
 	return b
@@ -228,18 +230,19 @@ func (b *Books) run(ctx context.Context, s *save) (int, error) {
 	keys := []string{
 		k.meta(), k.feed(), k.entry(s.rec.id), k.claims(), k.fences(), k.ends(), k.generations(), k.wakes(), k.unsettled(),
 		k.patients(), k.forget(), k.books(), k.vouched(), k.beats(), k.alive(), k.awaited(), k.lagging(),
+		k.spans(), k.byslot(), k.taken(s.rec.schedule),
 	}
 	args := []any{
 		nonce(), s.nonce, o.FeedLength, b.store.keys.wake(), string(s.rec.source),
 		s.rec.id, s.mode, s.read, s.rec.version, s.rec.text, s.rec.sealed, string(s.claims),
 		millis(s.wake), flag(s.unexpired), s.rec.used, flag(s.rec.doubt), s.rec.forget, s.rec.names,
-		b.feel(s.rec.source), s.compared, s.history, millis(s.lag), len(s.rec.digests),
+		b.feel(s.rec.source), s.compared, s.history, millis(s.lag), s.rec.schedule, len(s.rec.digests),
 	}
 	for _, d := range s.rec.digests {
 		args = append(args, d)
 	}
 	for _, slot := range s.rec.slots {
-		args = append(args, slot.id, slot.clear)
+		args = append(args, slot.id, slot.clear, slot.ours, slot.from, slot.to)
 	}
 	cmd, err := b.store.runOn(ctx, b.scripts.save, s.replicas, keys, args...)
 	if err != nil {

@@ -19,17 +19,30 @@ type record struct {
 	sealed  string // what does; "" for nothing
 	digests []string
 	slots   []slotEnd
-	names   string // of the slots, for the feed
-	used    string // see saveSource
-	doubt   bool
-	forget  string    // when to forget the patients, ms since 1970; "" for never
-	until   time.Time // the same; zero for never
+	// schedule is that of the slots' spans, "" for none.
+	schedule string
+	names    string // of the slots, for the feed
+	used     string // see saveSource
+	doubt    bool
+	forget   string    // when to forget the patients, ms since 1970; "" for never
+	until    time.Time // the same; zero for never
 }
 
 // slotEnd is a slot, and when its claim and fence mean nothing any more.
 type slotEnd struct {
-	id    string
-	clear int64 // ms since 1970
+	id       string
+	clear    int64  // ms since 1970
+	ours     string // our id of it
+	from, to string // its span, seconds since 1970; "" for none
+}
+
+// entrySlot is a slot of the entry as the scripts take it.
+func entrySlot(e scheduling.Entry, slot scheduling.Slot) slotEnd {
+	s := slotEnd{id: slot.ID, clear: slot.End.Add(clearAfter).UnixMilli(), ours: scheduling.ResourceID(e.Source, scheduling.KindSlot, slot.ID)}
+	if span := e.Offer.Span(slot); span.Schedule != "" {
+		s.from, s.to = strconv.FormatInt(span.From.Unix(), 10), strconv.FormatInt(span.To.Add(time.Second-1).Unix(), 10)
+	}
+	return s
 }
 
 // clearAfter is how long after its end a slot's claim and fence are kept: far
@@ -65,7 +78,10 @@ func (b *Books) encode(ctx context.Context, e scheduling.Entry) (record, error) 
 	rec := record{id: e.ID, source: e.Source, version: e.Version, doubt: isUnsettled(e), used: raised(e)}
 	end := e.SeenEnd
 	for _, slot := range e.Offer.Slots {
-		rec.slots = append(rec.slots, slotEnd{slot.ID, slot.End.Add(clearAfter).UnixMilli()})
+		rec.slots = append(rec.slots, entrySlot(e, slot))
+		if span := e.Offer.Span(slot); span.Schedule != "" {
+			rec.schedule = span.Schedule
+		}
 		if slot.End.After(end) {
 			end = slot.End
 		}
@@ -181,7 +197,7 @@ func raised(e scheduling.Entry) string {
 	}
 	slots := e.Offer.SlotIDs()
 	for generation := range uint32(maxGeneration) {
-		if scheduling.OfferID(e.Source, generation, slots...) == e.ID {
+		if e.Offer.Rule.OfferID(e.Source, generation, slots...) == e.ID {
 			return strconv.FormatUint(uint64(generation)+1, 10)
 		}
 	}

@@ -26,9 +26,27 @@ func (b *Books) tidy(ctx context.Context, source scheduling.SourceID) {
 	if !due {
 		return
 	}
+	b.indexAgain(ctx, source)
 	if err := b.Tidy(ctx, source); err != nil {
 		b.store.log.Debug("the books cannot be tidied now", "source", source, "error", err)
 	}
+}
+
+// indexAgain sees from time to time that all claims are in the index.
+func (b *Books) indexAgain(ctx context.Context, source scheduling.SourceID) {
+	b.mu.Lock()
+	due := time.Since(b.indexed[source]) >= indexEvery
+	b.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := b.index(ctx, source); err != nil {
+		b.store.log.Debug("claims cannot be indexed now", "source", source, "error", err)
+		return
+	}
+	b.mu.Lock()
+	b.indexed[source] = time.Now()
+	b.mu.Unlock()
 }
 
 // Tidy forgets the patients of appointments that ended Options.KeepPatients ago,
@@ -49,10 +67,10 @@ func (b *Books) Tidy(ctx context.Context, source scheduling.SourceID) error {
 	if err != nil || len(slots) == 0 {
 		return b.store.fault(err)
 	}
-	keys := []string{k.meta(), k.feed(), k.claims(), k.fences(), k.ends(), k.unsettled()}
+	keys := []string{k.meta(), k.feed(), k.claims(), k.fences(), k.ends(), k.unsettled(), k.spans(), k.byslot()}
 	args := []any{nonce(), nonce(), b.store.options.FeedLength, b.store.keys.wake(), string(source), packTexts(slots), day}
 	for _, slot := range slots {
-		args = append(args, slot)
+		args = append(args, slot, scheduling.ResourceID(source, scheduling.KindSlot, slot))
 	}
 	return b.store.fault(b.store.run(ctx, b.scripts.clear, keys, args...).Err())
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"slotgate/scheduling"
 )
@@ -22,11 +24,12 @@ func (f *follower) marks(
 	claims := pipe.HMGet(ctx, t.keys.claims(), slots...)
 	fences := pipe.HMGet(ctx, t.keys.fences(), slots...)
 	raised := pipe.HMGet(ctx, t.keys.generations(), slots...)
+	spans := pipe.HMGet(ctx, t.keys.spans(), slots...)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, nil, fmt.Errorf("marks: %w", err)
 	}
 	for i, slot := range slots {
-		marks = append(marks, f.markOf(t, slot, textAt(claims.Val(), i) != "", textAt(fences.Val(), i)))
+		marks = append(marks, f.markOf(t, slot, textAt(claims.Val(), i) != "", textAt(fences.Val(), i), textAt(spans.Val(), i)))
 		n, err := strconv.ParseUint(textAt(raised.Val(), i), 10, 32)
 		if err != nil || n == 0 {
 			continue // none, or damaged: a load counts that
@@ -41,9 +44,16 @@ func (f *follower) marks(
 
 // markOf makes the mark. A fence that cannot be read hides the slot for good:
 // the safe side.
-func (f *follower) markOf(t *tracked, slot string, claimed bool, fence string) scheduling.Mark {
+func (f *follower) markOf(t *tracked, slot string, claimed bool, fence, span string) scheduling.Mark {
 	m := scheduling.Mark{Slot: slot, Claimed: claimed}
-	if claimed || fence == "" {
+	if !claimed && fence == "" {
+		return m
+	}
+	var ok bool
+	if m.Span, ok = readSpan(span); !ok {
+		f.damaged(t, "span")
+	}
+	if claimed {
 		return m
 	}
 	n, err := strconv.ParseUint(fence, 10, 64)
@@ -56,25 +66,39 @@ func (f *follower) markOf(t *tracked, slot string, claimed bool, fence string) s
 	return m
 }
 
-// marks reads all claims and fences of the source.
+// readSpan reads "from to schedule"; "" is none.
+func readSpan(text string) (scheduling.Span, bool) {
+	if text == "" {
+		return scheduling.Span{}, true
+	}
+	from, rest, _ := strings.Cut(text, " ")
+	to, schedule, _ := strings.Cut(rest, " ")
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	if err1 != nil || err2 != nil || schedule == "" {
+		return scheduling.Span{}, false
+	}
+	return scheduling.Span{Schedule: schedule, From: time.Unix(first, 0).UTC(), To: time.Unix(last, 0).UTC()}, true
+}
+
+// marks reads all claims and fences of the source, with their spans.
 func (l *loading) marks(ctx context.Context) error {
-	claims, fences := map[string]bool{}, map[string]string{}
-	err := l.scan(ctx, []string{l.t.keys.claims(), l.t.keys.fences()}, func(i int, slot, value string) {
-		if i == 0 {
-			claims[slot] = true
-		} else {
-			fences[slot] = value
-		}
-	})
+	var read [3]map[string]string
+	for i := range read {
+		read[i] = map[string]string{}
+	}
+	keys := []string{l.t.keys.claims(), l.t.keys.fences(), l.t.keys.spans()}
+	err := l.scan(ctx, keys, func(i int, slot, value string) { read[i][slot] = value })
 	if err != nil {
 		return err
 	}
+	claims, fences, spans := read[0], read[1], read[2]
 	for slot := range claims {
-		l.snap.Marks = append(l.snap.Marks, scheduling.Mark{Slot: slot, Claimed: true})
+		l.snap.Marks = append(l.snap.Marks, l.f.markOf(l.t, slot, true, "", spans[slot]))
 	}
 	for slot, fence := range fences {
-		if !claims[slot] {
-			l.snap.Marks = append(l.snap.Marks, l.f.markOf(l.t, slot, false, fence))
+		if claims[slot] == "" {
+			l.snap.Marks = append(l.snap.Marks, l.f.markOf(l.t, slot, false, fence, spans[slot]))
 		}
 	}
 	return nil

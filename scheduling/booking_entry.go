@@ -212,6 +212,22 @@ type OfferRecord struct {
 	// Rule is the clinic's by which it was offered; nil for a slot by itself. The
 	// offer's id is Rule.OfferID of SlotIDs.
 	Rule *Rule `json:"rule,omitempty"`
+	// Alone: as long as the slots are claimed nothing that overlaps with them on
+	// the schedule can be had (see Overlap).
+	Alone bool `json:"alone,omitempty"`
+}
+
+// Span is the time of one of the offer's slots that is to be kept free of others;
+// zero where others may be there.
+func (o OfferRecord) Span(slot Slot) Span {
+	schedule := slot.Schedule
+	if schedule == "" {
+		schedule = o.Schedule
+	}
+	if !o.Alone || schedule == "" || !slot.End.After(slot.Start) {
+		return Span{}
+	}
+	return Span{Schedule: schedule, From: slot.Start, To: slot.End}
 }
 
 // Start is when the appointment begins.

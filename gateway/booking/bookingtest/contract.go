@@ -48,6 +48,8 @@ func Contract() []Case {
 		{"of many savers of a version one wins", manySavers},
 		{"slots are taken together or not at all", slotsTogether},
 		{"of many takers of a slot one wins", manyTakers},
+		{"what overlaps with a claim cannot be taken", overlapping},
+		{"of many takers of overlapping offers one wins for each time", manyOverlapping},
 		{"dropped and fenced slots can be taken again", slotsAgain},
 		{"nobody gives back another's slots", othersSlots},
 		{"the due come in order, until they are saved", dueInOrder},

@@ -20,6 +20,7 @@ type Store struct {
 	clock   *Clock
 	entries map[string]record
 	claims  map[place]string // slot -> the entry that has it
+	spans   map[place]scheduling.Span
 	fences  map[place]bool
 	raised  map[place]uint32 // generations
 	held    map[string]map[string]time.Time
@@ -42,7 +43,7 @@ type place struct {
 // NewStore is an empty store.
 func NewStore(clock *Clock) *Store {
 	return &Store{
-		clock: clock, entries: map[string]record{}, claims: map[place]string{}, fences: map[place]bool{}, raised: map[place]uint32{},
+		clock: clock, entries: map[string]record{}, claims: map[place]string{}, spans: map[place]scheduling.Span{}, fences: map[place]bool{}, raised: map[place]uint32{},
 		held: map[string]map[string]time.Time{}, keys: map[string]keyRecord{},
 		leases: map[scheduling.SourceID]*lease{}, lost: map[scheduling.SourceID]bool{},
 	}
@@ -165,7 +166,7 @@ func (s *Store) Save(_ context.Context, c scheduling.EntryChange) (scheduling.En
 		return scheduling.Entry{}, err
 	}
 	e, before := c.Entry.Clone(), s.entries[c.Entry.ID].entry
-	if err := s.claim(e, c.Claims); err != nil {
+	if err := s.claim(e, c.Claims, c.Restore); err != nil {
 		return scheduling.Entry{}, err
 	}
 	if e.Used && !before.Used {
@@ -201,23 +202,46 @@ func (s *Store) admits(c scheduling.EntryChange) error {
 	}
 }
 
-func (s *Store) claim(e scheduling.Entry, do scheduling.SlotClaims) error {
-	for _, slot := range e.Offer.SlotIDs() {
-		if holder, ok := s.claims[place{e.Source, slot}]; do == scheduling.ClaimsTake && ok && holder != e.ID {
+func (s *Store) claim(e scheduling.Entry, do scheduling.SlotClaims, restored bool) error {
+	for _, slot := range e.Offer.Slots {
+		holder, ok := s.claims[place{e.Source, slot.ID}]
+		if do == scheduling.ClaimsTake && (ok && holder != e.ID || !ok && !restored && s.overlapped(e, slot)) {
 			return scheduling.Refuse(scheduling.SlotTaken, "", "the slot is taken")
 		}
 	}
-	for _, slot := range e.Offer.SlotIDs() {
-		p := place{e.Source, slot}
+	for _, slot := range e.Offer.Slots {
+		p := place{e.Source, slot.ID}
 		switch mine := s.claims[p] == e.ID; {
 		case do == scheduling.ClaimsTake:
-			s.claims[p] = e.ID
+			s.claims[p], s.spans[p] = e.ID, e.Offer.Span(slot)
 		case mine && (do == scheduling.ClaimsDrop || do == scheduling.ClaimsFence):
 			delete(s.claims, p)
 			s.fences[p] = do == scheduling.ClaimsFence
 		}
 	}
 	return nil
+}
+
+// overlapped tells whether another entry's claim keeps the slot's time free.
+func (s *Store) overlapped(e scheduling.Entry, slot scheduling.Slot) bool {
+	for p, holder := range s.claims {
+		if p.source == e.Source && holder != e.ID && s.spans[p].Overlaps(e.Offer.Span(slot)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Kept tells whether somebody's claim keeps this time of a schedule free.
+func (s *Store) Kept(source scheduling.SourceID, span scheduling.Span) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.claims {
+		if p.source == source && s.spans[p].Overlaps(span) {
+			return true
+		}
+	}
+	return false
 }
 
 // Due gives what is due, the longest overdue first.
