@@ -39,7 +39,20 @@ func (s *source) lookAtDirectory(ctx context.Context, it *item) error {
 	}
 	it.unusable = got.tally.Clone()
 	it.at = s.deps.Now().Add(s.opts.DirectoryEvery)
+	if s.opts.Source.Live {
+		return s.listed(ctx)
+	}
 	return nil
+}
+
+// listed is all that is done where slots are not kept: who and where is known.
+func (s *source) listed(ctx context.Context) error {
+	now := s.deps.Now()
+	s.status.Tried, s.status.LastSync = now, now
+	if s.status.Loaded.IsZero() {
+		s.status.Loaded = now
+	}
+	return s.settleDirectory(ctx)
 }
 
 // sound is a copy without records that are nil, which would make others panic.

@@ -62,6 +62,10 @@ type plan struct {
 func newPlan(opts Options) *plan {
 	p := &plan{length: int(opts.Horizon) + 1}
 	p.directory = &item{kind: aDirectory, try: newRetry(opts.Retry)}
+	if opts.Source.Live {
+		p.length = 0
+		return p // who and where, and no slot
+	}
 	near := min(int(opts.NearDays), p.length)
 	middle := min(int(opts.MiddleDays), p.length)
 	p.tier(opts, 0, near, 1)

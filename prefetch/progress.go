@@ -3,6 +3,7 @@ package prefetch
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"slotgate/scheduling"
@@ -86,8 +87,12 @@ func (s *source) newDay(ctx context.Context, now time.Time) error {
 	if s.dropped == today {
 		return nil
 	}
+	before := today
+	if s.opts.Source.Live {
+		before = math.MaxInt32 // what was kept once may be kept no longer
+	}
 	err := s.store(ctx, func(ctx context.Context) error {
-		return s.deps.Writer.DropBefore(ctx, s.id, today)
+		return s.deps.Writer.DropBefore(ctx, s.id, before)
 	})
 	if err == nil {
 		s.dropped = today

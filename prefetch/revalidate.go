@@ -101,7 +101,7 @@ func (m *Manager) Revalidate(source scheduling.SourceID, scope scheduling.Scope,
 	m.mu.Lock()
 	w := m.byID[source]
 	m.mu.Unlock()
-	return w != nil && w.revalidate(scope, ended)
+	return w != nil && !w.opts.Source.Live && w.revalidate(scope, ended)
 }
 
 func (s *source) revalidate(scope scheduling.Scope, ended func(error)) bool {

@@ -35,6 +35,7 @@ type Client struct {
 	breakers map[guard]*breaker
 	budget   *budget
 	spare    *rate.Limiter // what revalidating may take of it
+	forbids  forbids
 	metrics  *sourceMetrics
 	log      *slog.Logger
 	now      func() time.Time
@@ -100,7 +101,7 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 	}
 	c.send = newStack(&stack{
 		source: c.source.ID, limits: c.opts.Limits, now: deps.Now, login: c.login,
-		budget: c.budget, spare: c.spare, breakers: c.breakers, metrics: c.metrics,
+		budget: c.budget, spare: c.spare, breakers: c.breakers, metrics: c.metrics, noted: c.noted,
 	}, c.wire)
 	return nil
 }

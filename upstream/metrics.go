@@ -20,6 +20,7 @@ type metrics struct {
 	unusable *prometheus.CounterVec
 	logins   *prometheus.CounterVec
 	cuts     *prometheus.CounterVec
+	forbids  *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
 }
 
@@ -40,6 +41,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		unusable: counter("unusable_total", "Records of a source that cannot be used, by reason.", "reason"),
 		logins:   counter("logins_total", "Tokens that were got (granted, or shared by another node), and logins that failed (refused, down, nonsense).", "outcome"),
 		cuts:     counter("pressure_total", "Times that a source was asked for less from then on, since it showed that it was asked for too much."),
+		forbids:  counter("no_store_answers_total", "Answers with slots that say no-store, of sources whose slots are kept."),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
 		}, []string{"source", "lane"}),
@@ -52,7 +54,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 		return nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.logins, m.cuts, m.breaker} {
+	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.logins, m.cuts, m.forbids, m.breaker} {
 		errs = append(errs, reg.Register(c))
 	}
 	return errors.Join(errs...)
@@ -87,6 +89,8 @@ func (m *sourceMetrics) login(outcome string) { m.all.logins.WithLabelValues(m.s
 
 func (m *sourceMetrics) cut() { m.all.cuts.WithLabelValues(m.source).Inc() }
 
+func (m *sourceMetrics) noStore() { m.all.forbids.WithLabelValues(m.source).Inc() }
+
 func (m *sourceMetrics) unusable(tally scheduling.Tally) {
 	for reason, n := range tally {
 		m.all.unusable.WithLabelValues(m.source, string(reason)).Add(float64(n))
@@ -112,5 +116,6 @@ func (m *sourceMetrics) forget() {
 	m.all.unusable.DeletePartialMatch(only)
 	m.all.logins.DeletePartialMatch(only)
 	m.all.cuts.DeletePartialMatch(only)
+	m.all.forbids.DeletePartialMatch(only)
 	m.all.breaker.DeletePartialMatch(only)
 }

@@ -39,6 +39,9 @@ type Options struct {
 	Timezone config.Zone `yaml:"timezone"`
 	// Readonly: no holds or bookings; finding goes on.
 	Readonly bool `yaml:"readonly"`
+	// Store: its slots may be kept. Where not, they are asked for live by each
+	// find, and are in no store, no file and no memory. Default: true.
+	Store *bool `yaml:"store"`
 	// Prefetch is how often and how far the source is read.
 	Prefetch Prefetch `yaml:"prefetch"`
 	// Auth is how we log in.
@@ -98,7 +101,8 @@ type Limits struct {
 	// asks for one (Retry-After); default: 5s.
 	RetryWait config.Duration `yaml:"retry_wait"`
 	// Revalidate is the part of rate that offers may take which are looked at
-	// again before they are shown (_max-age); default: 0.2.
+	// again before they are shown (_max-age), and all finds where store is false;
+	// default: 0.2, and 0.8 where store is false.
 	Revalidate float64 `yaml:"revalidate"`
 	// Recover is how long it takes from the least that a source is asked for
 	// (5 % of rate and concurrency, after it said or showed that more is too
@@ -120,6 +124,13 @@ type Limits struct {
 func (o *Options) SetDefaults() {
 	if o.Dialect == Epic {
 		setDefault(&o.FHIR, scheduling.STU3)
+	}
+	if o.Store == nil {
+		o.Store = new(bool)
+		*o.Store = true
+	}
+	if o.live() {
+		setDefault(&o.Limits.Revalidate, defaultLive)
 	}
 	o.Auth.SetDefaults()
 	o.Prefetch.SetDefaults()
@@ -184,6 +195,7 @@ func (o *Options) Validate() error {
 		o.Insurance.Validate(),
 		o.Notifying.Validate(),
 		o.checkSubscribe(),
+		o.checkStore(),
 		within("limits", o.Limits.Validate()),
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),
@@ -302,6 +314,7 @@ func (o *Options) Source() scheduling.Source {
 		Zone:       o.Timezone.Location,
 		Readonly:   o.Readonly,
 		Paused:     o.Paused,
+		Live:       o.live(),
 		MaxAge:     o.Prefetch.MaxAge.Std(),
 		StaleAfter: o.Prefetch.StaleAfter.Std(),
 		Horizon:    int(o.Prefetch.Horizon.Std() / (24 * time.Hour)),

@@ -25,6 +25,7 @@ type stack struct {
 	spare    *rate.Limiter // what revalidating may take of the budget
 	breakers map[guard]*breaker
 	metrics  *sourceMetrics
+	noted    func(op string, a *answer) // sees every answer
 }
 
 // newStack reads from the wire outwards. The order matters:
@@ -148,6 +149,9 @@ func (s *stack) observed(next sender) sender {
 		began := time.Now()
 		a, err := next(ctx, c)
 		s.metrics.call(c, a, err, time.Since(began))
+		if s.noted != nil {
+			s.noted(c.op, a)
+		}
 		return a, err
 	}
 }
