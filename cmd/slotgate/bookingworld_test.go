@@ -48,7 +48,7 @@ func newHouseOn(t *testing.T, redis string, clinics ...clinic) *house {
 	t.Helper()
 	h := &house{
 		sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 4 * time.Minute},
 	}
 	t.Cleanup(h.client.CloseIdleConnections)
 	h.file = h.config(t, redis, clinics)
@@ -77,6 +77,9 @@ func (h *house) config(t *testing.T, redis string, clinics []clinic) *file {
 	t.Helper()
 	f := newFile()
 	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	// A loaded machine is slow; what is tested is not that.
+	f.Gateway.RequestTimeout, f.Gateway.BookingTimeout, f.Gateway.WriteTimeout = 2*time.Minute, 2*time.Minute, 3*time.Minute
+	f.Redis.DialTimeout, f.Redis.ReadTimeout, f.Redis.WriteTimeout = 30*time.Second, 30*time.Second, 30*time.Second
 	f.Redis.URL, f.Redis.PutBack = redis, time.Second
 	f.Vault.Keys = []vault.Key{{ID: "test", Key: config.NewSecret(strings.Repeat("A", 43) + "=")}}
 	f.Booking.Secret = config.NewSecret("0123456789abcdef")

@@ -63,7 +63,7 @@ func newAviary(t *testing.T) *aviary {
 	})
 	a.house = &house{
 		sims: map[string]*ehrsim.Server{}, bases: map[string]string{},
-		client: &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: time.Minute},
+		client: &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 4 * time.Minute},
 	}
 	t.Cleanup(a.client.CloseIdleConnections)
 	path := write(t, t.TempDir(), "slotgate.yaml", a.text(t))
@@ -94,7 +94,8 @@ func (a *aviary) text(t *testing.T) string {
 	fmt.Fprintf(&b, `
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-redis: {url: %q, put_back: 1s}
+gateway: {request_timeout: 2m, booking_timeout: 2m, write_timeout: 3m}
+redis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q, put_back: 1s}
 vault: {keys: [{id: k, key: %q}]}
 anonymous: [find]
 callers:

@@ -40,7 +40,8 @@ func TestAForeignClientBooksAtAForeignServer(t *testing.T) {
 	path := write(t, t.TempDir(), "slotgate.yaml", fmt.Sprintf(`
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-redis: {url: %q}
+gateway: {request_timeout: 2m, booking_timeout: 2m, write_timeout: 3m}
+redis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q}
 anonymous: [find, directory]
 vault: {keys: [{id: k, key: %q}]}
 booking: {secret: %q, settle_every: 100ms}

@@ -28,7 +28,7 @@ func told(base, more string) string {
 
 // housing is the first lines of a config over a Redis.
 func housing(redis string) string {
-	return fmt.Sprintf("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nredis: {url: %q}\nanonymous: [find, directory]\n", redis)
+	return fmt.Sprintf("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nredis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q}\nanonymous: [find, directory]\n", redis)
 }
 
 // teller is an EHR that tells of changes, every 200 ms that there are none.

@@ -32,7 +32,8 @@ func peopleHouse(t *testing.T, sources map[string]string) site {
 	text := fmt.Sprintf(`
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-redis: {url: %q, put_back: 1s}
+gateway: {request_timeout: 2m, booking_timeout: 2m, write_timeout: 3m}
+redis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q, put_back: 1s}
 anonymous: [find, directory]
 vault: {keys: [{id: k, key: %q}]}
 booking: {secret: %q, settle_every: 100ms, holds: 10}

@@ -34,7 +34,7 @@ func simulate(t *testing.T, o ehrsim.Options) (*ehrsim.Server, string) {
 
 // configText is a config of these sources, all R4 slots, over one Redis.
 func configText(redis string, bases ...string) string {
-	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nredis: {url: %q}\nanonymous: [find, directory]\nsources:\n", redis)
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nredis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q}\nanonymous: [find, directory]\nsources:\n", redis)
 	for i, base := range bases {
 		text += fmt.Sprintf("  - {id: s%d, base: %q, dialect: slots, timezone: UTC, limits: {rate: 200, concurrency: 8},\n     prefetch: {cron: \"@every 1s\"}}\n", i, base)
 	}
