@@ -16,6 +16,7 @@ type world struct {
 	t     *rapid.T
 	now   time.Time
 	fetch uint64
+	ruled bool // sources have rules, and slots are often adjacent
 }
 
 func newWorld(t *rapid.T) *world {
@@ -55,6 +56,9 @@ func (w *world) sources() []scheduling.Source {
 		}
 		if w.oneIn(3, "horizon") {
 			source.Horizon = rapid.IntRange(1, 4).Draw(w.t, "days")
+		}
+		if w.ruled {
+			source.Rules = w.rules()
 		}
 		sources = append(sources, source)
 	}
@@ -141,6 +145,10 @@ func (w *world) window(zone *time.Location) scheduling.Window {
 	age := time.Duration(rapid.IntRange(0, 5).Draw(w.t, "age")) * time.Hour
 	win := scheduling.Window{Key: key, Fetch: w.fetch, Checked: w.now.Add(-age)}
 	start, end := key.Day.Start(zone), key.Day.End(zone)
+	if w.ruled {
+		win.Slots = w.adjacent(key, start, end)
+		return win
+	}
 	for at, n := start, 0; at.Before(end) && n < 6; n++ {
 		at = at.Add(time.Duration(rapid.IntRange(0, 40).Draw(w.t, "gap")) * 15 * time.Minute)
 		if !at.Before(end) {

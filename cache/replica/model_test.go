@@ -100,8 +100,8 @@ func (m *model) find(q scheduling.Query, now time.Time) (hits []modelHit, comple
 func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Time) (hits []modelHit, complete bool) {
 	complete = m.complete(source, q, now)
 	resolver := scheduling.NewResolver(source.ID, m.dirs[source.ID], source.Zone)
-	for _, w := range m.windows[source.ID] {
-		setting, reason := resolver.Setting(w.Key.Schedule)
+	for schedule, open := range m.open(source.ID) {
+		setting, reason := resolver.Setting(schedule)
 		zone := source.Zone
 		if setting != nil {
 			zone = setting.Zone
@@ -113,30 +113,46 @@ func (m *model) findIn(source scheduling.Source, q scheduling.Query, now time.Ti
 				to = end
 			}
 		}
-		old := m.tooOld(source, q, w, now)
-		for i, slot := range w.Slots {
-			twice := slices.ContainsFunc(w.Slots[:i], func(s scheduling.Slot) bool {
-				return s.ID == slot.ID && s.Start.Equal(slot.Start) && s.Usable() == ""
-			})
-			if twice || m.withheld(source.ID, w, slot) || !m.counts(source.ID, w, slot) {
-				continue
-			}
-			if slot.Start.Before(from) || !to.IsZero() && !slot.Start.Before(to) || slot.Usable() != "" {
+		for _, o := range m.offers(source, setting, open) {
+			start := o.of[0].slot.Start
+			if start.Before(from) || !to.IsZero() && !start.Before(to) || !m.allowed(q, source.ID, o.rule, start, zone, now) {
 				continue
 			}
 			switch {
+			case slices.ContainsFunc(o.of, func(p occurrence) bool { return !m.counts(source.ID, p.in, p.slot) }):
 			case setting == nil:
 				complete = complete && reason == scheduling.InactiveActor
-			case !m.matches(source, q, setting, slot):
-			case old:
+			case !m.matches(source, q, setting, o.of[0].slot):
+			case slices.ContainsFunc(o.of, func(p occurrence) bool { return m.tooOld(source, q, p.in, now) }):
 				complete = false
 			default:
-				gen := m.gens[source.ID][slot.ID]
-				hits = append(hits, modelHit{slot.Start, scheduling.OfferID(source.ID, gen, slot.ID)})
+				hits = append(hits, modelHit{start, m.offerID(source.ID, o)})
 			}
 		}
 	}
 	return hits, complete
+}
+
+// occurrence is an open slot in one of the windows that hold it.
+type occurrence struct {
+	in   scheduling.Window
+	slot scheduling.Slot
+}
+
+// open is what can be offered, by schedule.
+func (m *model) open(id scheduling.SourceID) map[string][]occurrence {
+	open := map[string][]occurrence{}
+	for _, w := range m.windows[id] {
+		for i, slot := range w.Slots {
+			twice := slices.ContainsFunc(w.Slots[:i], func(s scheduling.Slot) bool {
+				return s.ID == slot.ID && s.Start.Equal(slot.Start) && s.Usable() == ""
+			})
+			if !twice && slot.Usable() == "" && !m.withheld(id, w, slot) {
+				open[w.Key.Schedule] = append(open[w.Key.Schedule], occurrence{w, slot})
+			}
+		}
+	}
+	return open
 }
 
 // counts tells whether this occurrence of the slot is the one that is offered:

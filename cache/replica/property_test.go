@@ -2,6 +2,7 @@ package replica
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,56 +93,58 @@ func TestFindAgreesWithAFlatListOfSlots(t *testing.T) {
 
 func TestPagesNeverSkipOrRepeatWhileWindowsAreSwapped(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		r, m := drawn(t, w)
-		q := w.query(m.sources)
-		q.Count = rapid.IntRange(1, 4).Draw(t, "page")
-		always := setOf(m, q, w.now) // present at every page
-		ever := setOf(m, q, w.now)   // present at one of them
-		seen := map[modelHit]int{}
-		for page := 0; ; page++ {
-			found, err := r.Find(q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, offer := range found.Offers {
-				seen[modelHit{offer.Start(), offer.ID}]++
-			}
-			if !found.More {
-				break
-			}
-			last := found.Offers[len(found.Offers)-1]
-			q.After = scheduling.Cursor{Start: last.Start(), ID: last.ID}
-			if page > 6 {
-				continue // let it end
-			}
-			source := rapid.SampledFrom(m.sources).Draw(t, "changed")
-			change := w.change(source)
-			change.Directory = nil
-			r.Apply(source.ID, change)
-			m.apply(source.ID, change)
-			now := setOf(m, q, w.now)
-			for hit := range always {
-				if !now[hit] {
-					delete(always, hit)
-				}
-			}
-			for hit := range now {
-				ever[hit] = true
-			}
+	rapid.Check(t, func(t *rapid.T) { turnPages(t, newWorld(t)) })
+}
+
+// turnPages goes through an answer page by page while windows are swapped.
+func turnPages(t *rapid.T, w *world) {
+	r, m := drawn(t, w)
+	q := w.query(m.sources)
+	q.Count = rapid.IntRange(1, 4).Draw(t, "page")
+	always := setOf(m, q, w.now) // present at every page
+	ever := setOf(m, q, w.now)   // present at one of them
+	seen := map[modelHit]int{}
+	for page := 0; ; page++ {
+		found, err := r.Find(q)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for _, offer := range found.Offers {
+			seen[modelHit{offer.Start(), offer.ID}]++
+		}
+		if !found.More {
+			break
+		}
+		last := found.Offers[len(found.Offers)-1]
+		q.After = scheduling.Cursor{Start: last.Start(), ID: last.ID}
+		if page > 6 {
+			continue // let it end
+		}
+		source := rapid.SampledFrom(m.sources).Draw(t, "changed")
+		change := w.change(source)
+		change.Directory = nil
+		r.Apply(source.ID, change)
+		m.apply(source.ID, change)
+		now := setOf(m, q, w.now)
 		for hit := range always {
-			if seen[hit] != 1 {
-				t.Fatalf("%v was there all the while and seen %d times", hit, seen[hit])
+			if !now[hit] {
+				delete(always, hit)
 			}
 		}
-		for hit := range seen {
-			if !ever[hit] {
-				t.Fatalf("%v never matched", hit)
-			}
+		for hit := range now {
+			ever[hit] = true
 		}
-	})
+	}
+	for hit := range always {
+		if seen[hit] != 1 {
+			t.Fatalf("%v was there all the while and seen %d times", hit, seen[hit])
+		}
+	}
+	for hit := range seen {
+		if !ever[hit] {
+			t.Fatalf("%v never matched", hit)
+		}
+	}
 }
 
 // setOf is all offers that the model finds, and when they begin: one whose time
@@ -157,38 +160,40 @@ func setOf(m *model, q scheduling.Query, now time.Time) map[modelHit]bool {
 
 func TestChangesInAnyOrderConverge(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		sources := w.sources()[:1]
-		source := sources[0]
-		snap := w.snapshot(source)
-		var changes []scheduling.Change
-		for range rapid.IntRange(0, 6).Draw(t, "changes") {
-			change := w.change(source)
-			// Of directories and statuses the last one holds, by design.
-			// of marks too (see TestLaw4...).
-			change.Directory, change.Status, change.Marks = nil, nil, nil
-			changes = append(changes, change)
+	rapid.Check(t, func(t *rapid.T) { converge(t, newWorld(t)) })
+}
+
+// converge plays changes in several orders.
+func converge(t *rapid.T, w *world) {
+	sources := w.sources()[:1]
+	source := sources[0]
+	snap := w.snapshot(source)
+	var changes []scheduling.Change
+	for range rapid.IntRange(0, 6).Draw(t, "changes") {
+		change := w.change(source)
+		// Of directories and statuses the last one holds, by design.
+		// of marks too (see TestLaw4...).
+		change.Directory, change.Status, change.Marks = nil, nil, nil
+		changes = append(changes, change)
+	}
+	replay := func(changes []scheduling.Change) *entry {
+		r := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
+		r.Load(source.ID, snap)
+		for _, change := range changes {
+			r.Apply(source.ID, change)
 		}
-		replay := func(changes []scheduling.Change) *entry {
-			r := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
-			r.Load(source.ID, snap)
-			for _, change := range changes {
-				r.Apply(source.ID, change)
-			}
-			return r.table.Load().byID[source.ID]
-		}
-		want := replay(changes)
-		if diff := cmp.Diff(shape(want), shape(replay(shuffled(t, changes)))); diff != "" {
-			t.Fatalf("another order gives another state:\n%s", diff)
-		}
-		// A snapshot taken at the end says the same as the way there.
-		again := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
-		again.Load(source.ID, want.snapshot())
-		if diff := cmp.Diff(shape(want), shape(again.table.Load().byID[source.ID])); diff != "" {
-			t.Fatalf("loading the snapshot gives another state:\n%s", diff)
-		}
-	})
+		return r.table.Load().byID[source.ID]
+	}
+	want := replay(changes)
+	if diff := cmp.Diff(shape(want), shape(replay(shuffled(t, changes)))); diff != "" {
+		t.Fatalf("another order gives another state:\n%s", diff)
+	}
+	// A snapshot taken at the end says the same as the way there.
+	again := New(Options{Sources: sources, Now: func() time.Time { return w.now }})
+	again.Load(source.ID, want.snapshot())
+	if diff := cmp.Diff(shape(want), shape(again.table.Load().byID[source.ID])); diff != "" {
+		t.Fatalf("loading the snapshot gives another state:\n%s", diff)
+	}
 }
 
 // shaped is what can be seen of a state, whatever way led there.
@@ -198,6 +203,7 @@ type shaped struct {
 	Held    int
 	Aside   int
 	IDs     int
+	Offers  map[string]string // what the source's rules made: its slots
 	Gens    map[string]uint32
 	Checked map[scheduling.WindowKey]int64
 }
@@ -212,7 +218,7 @@ func shape(e *entry) shaped {
 	st := e.state.Load()
 	s := shaped{
 		Slots: map[string]slotShape{}, Hidden: scheduling.Tally{}, Held: st.held, Aside: st.aside, IDs: st.ids.count,
-		Gens: map[string]uint32{}, Checked: map[scheduling.WindowKey]int64{},
+		Offers: map[string]string{}, Gens: map[string]uint32{}, Checked: map[scheduling.WindowKey]int64{},
 	}
 	s.Hidden.Merge(st.hidden)
 	for id, n := range e.gens {
@@ -220,6 +226,14 @@ func shape(e *entry) shaped {
 	}
 	for n, p := range st.layout.places {
 		b := st.books.at(n)
+		if b.ruling != nil {
+			b.shown(func(w *window) {
+				for i := range w.slots {
+					hit := st.hit(p, b, w, i)
+					s.Offers[hit.ID+w.day.String()] = strings.Join(slotsOf(hit), " ") + hit.Checked.String() + hit.Start().String()
+				}
+			})
+		}
 		for _, w := range b.windows {
 			if len(w.slots) > 0 {
 				s.Checked[scheduling.WindowKey{Schedule: p.id, Day: w.day}] = b.checkedAt(w, st.cover)
