@@ -37,6 +37,7 @@ redis: {dial_timeout: 30s, read_timeout: 30s, write_timeout: 30s, url: %q, put_b
 anonymous: [find, directory]
 vault: {keys: [{id: k, key: %q}]}
 booking: {secret: %q, settle_every: 100ms, holds: 10}
+patients: {register: {wait: 2m}}
 callers: [{id: site, key_sha256: %s}]
 sources:
 `, redistest.Start(t).URL(), secret, secret, hex.EncodeToString(digest[:]))
