@@ -44,6 +44,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(exitOK)
 	}
+	if spec := os.Getenv(regionEnv); spec != "" {
+		if err := serveRegion(spec); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitOK)
+	}
 	cache.LogClientTo(debugLogger(&redisWords))
 	// Those that die wait for deadlines, not for a CPU. -parallel goes before.
 	_ = flag.Set("test.parallel", "16")
