@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestASourceNeedsThreeKeysAndHasDefaultsForTheRest(t *testing.T) {
 		ID: "napa", Name: "napa", Base: "https://ehr.example.org/fhir", Dialect: "argonaut", Release: scheduling.R4,
 		MaxAge: 24 * time.Hour, StaleAfter: 15 * time.Minute, Horizon: 60,
 	}
-	if source != want {
+	if !reflect.DeepEqual(source, want) {
 		t.Errorf("%+v, want %+v", source, want)
 	}
 	if o.Limits.Rate != 10 || o.Limits.Concurrency != 4 || o.Prefetch.Cron != "@every 1m" || o.Auth.Kind != "none" || o.Quirks.Total != TotalExact {
