@@ -51,6 +51,13 @@ type Abilities struct {
 	LateCancel bool
 	// Patients is how many one appointment takes; 0: any number.
 	Patients int
+	// OneSlot: an appointment takes one slot. HoldsOne: of several the source
+	// itself can hold one only; a gateway claim stands in, where it may.
+	OneSlot, HoldsOne bool
+	// Overlap says whether a claim keeps away what overlaps with it.
+	Overlap Overlap
+	// Rules are the clinic's own, by which offers were made.
+	Rules Rules
 
 	CallTimeout time.Duration // of one call that changes something
 	ReadTimeout time.Duration // of one read
@@ -61,6 +68,14 @@ type Abilities struct {
 	Lag         time.Duration
 	HoldDefault time.Duration // length of a hold where the EHR does not say
 	HoldMax     time.Duration // length of a hold with all renewals
+}
+
+// Of is what the source can do with this offer.
+func (a Abilities) Of(offer OfferRecord) Abilities {
+	if len(offer.Slots) > 1 && a.HoldsOne {
+		a.Hold = HoldNone
+	}
+	return a
 }
 
 // Purpose says for what a read is made: it decides the lane (law 6).

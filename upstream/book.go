@@ -41,6 +41,9 @@ func (c *Client) bookByOperation(ctx context.Context, call scheduling.BookCall) 
 	if call.Hold != nil {
 		held = call.Hold.Native
 	}
+	if held == "" && nameless(call.Offer) {
+		return scheduling.Appointment{}, c.cannot()
+	}
 	in := c.nameOffer(call.Offer, held, wanted{offer: call.Offer, status: scheduling.ApptProposed, identifier: c.ours(call.Identifier)})
 	for _, patient := range call.Patients {
 		in.Parameter = append(in.Parameter, model.Parameter{Name: "patient-id", ValueURI: "Patient/" + patient})

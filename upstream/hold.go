@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"slotgate/fhir/model"
@@ -39,6 +40,9 @@ func (c *Client) holdByOperation(ctx context.Context, call scheduling.HoldCall) 
 	held := ""
 	if call.Hold != nil {
 		held = call.Hold.Native
+	}
+	if held == "" && nameless(call.Offer) {
+		return scheduling.HoldAnswer{}, c.cannot()
 	}
 	in := c.nameOffer(call.Offer, held, wanted{offer: call.Offer, status: scheduling.ApptProposed, identifier: c.ours(call.Identifier)})
 	r, err := c.write(ctx, order{kind: scheduling.CallHold, lane: laneHold, method: http.MethodPost, path: "Appointment/$hold", resource: in})
@@ -77,6 +81,12 @@ func (c *Client) nameOffer(offer scheduling.OfferRecord, held string, w wanted) 
 	default:
 		return &model.Parameters{Parameter: []model.Parameter{{Name: "appt-resource", Resource: w.resource()}}}
 	}
+}
+
+// nameless: the offer takes several slots, and not all of them exist at the
+// source. There is nothing to name it by.
+func nameless(offer scheduling.OfferRecord) bool {
+	return len(offer.Slots) > 1 && slices.ContainsFunc(offer.Slots, func(s scheduling.Slot) bool { return s.Virtual })
 }
 
 // anonymous marks a hold for which nobody gave an identifier.

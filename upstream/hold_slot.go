@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -209,11 +210,11 @@ func (c *Client) taken() *scheduling.Error {
 }
 
 // unclaim gives back what this call has claimed, each only if it is still as we
-// left it: a slot that was held before is held again.
+// left it, the last first: a slot that was held before is held again.
 func (c *Client) unclaim(ctx context.Context, slots []*slotNow, how claim) error {
 	ctx, cancel := c.afterwards(ctx)
 	defer cancel()
-	for _, s := range slots {
+	for _, s := range slices.Backward(slots) {
 		if s.ours && !s.lent {
 			continue
 		}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"slotgate/config"
@@ -118,13 +119,17 @@ type Writes struct {
 	// Patients is how many one appointment takes; default: 0, any number. At an
 	// epic source it is always one.
 	Patients int `yaml:"patients"`
+	// Overlap says whether a claim hides what overlaps with it on the same
+	// schedule: hide, allow (parallel slots are meant to be booked by several), or
+	// auto: hide where the schedule is of a practitioner. Default: auto.
+	Overlap string `yaml:"overlap"`
 	// Bookable: holds and bookings can be made at all; default: true.
 	Bookable *bool `yaml:"bookable"`
 }
 
 // SetDefaults fills in what was not given.
 func (w *Writes) SetDefaults() {
-	for _, choice := range []*string{&w.Hold, &w.Name, &w.Book, &w.Exclusive, &w.Search, &w.Cancel, &w.Patch, &w.SlotReads, &w.Reschedule} {
+	for _, choice := range []*string{&w.Hold, &w.Name, &w.Book, &w.Exclusive, &w.Search, &w.Cancel, &w.Patch, &w.SlotReads, &w.Reschedule, &w.Overlap} {
 		setDefault(choice, auto)
 	}
 	setDefault(&w.IfMatch, ref(true))
@@ -145,8 +150,25 @@ func (w *Writes) Validate() error {
 		need("cancel", oneOf(w.Cancel, auto, "patch", "put", "none"), "is %q; write auto, patch, put or none", w.Cancel),
 		need("patch", oneOf(w.Patch, auto, "json", "xml", "fhirpath"), "is %q; write auto, json, xml or fhirpath", w.Patch),
 		need("slot_reads", oneOf(w.SlotReads, auto, "yes", "no"), "is %q; write auto, yes or no", w.SlotReads),
+		need("overlap", oneOf(w.Overlap, auto, string(scheduling.OverlapHide), string(scheduling.OverlapAllow)), "is %q; write auto, hide or allow", w.Overlap),
 		need("patients", w.Patients >= 0, "is %d; write 0 or more", w.Patients),
 	)
+}
+
+// oneSlot: an appointment of the dialect is of one slot. Epic books what its $find
+// proposed, by its id alone.
+func (o *Options) oneSlot() bool { return o.Dialect == Epic }
+
+// CheckRules finds rules of the clinic by which offers would be made that the
+// dialect cannot book. Each message begins with the number of the rule and its key.
+func (o *Options) CheckRules(rules scheduling.Rules) error {
+	var errs []error
+	for n := range rules {
+		if o.oneSlot() && rules[n].Minutes > 0 {
+			errs = append(errs, fmt.Errorf("[%d].minutes: a source of dialect %s books one slot at a time; leave it out", n, o.Dialect))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkWays finds quirks that the dialect cannot have.

@@ -137,6 +137,9 @@ func (d *Desk) gather(ctx context.Context, c Caller, req BookRequest, f found, c
 	if p.patients, p.all, err = d.patients(ctx, c, can.Source, req.Patients); err != nil {
 		return p, err
 	}
+	if err = d.admits(ctx, c, f, p.patients); err != nil {
+		return p, err
+	}
 	if p.with, err = d.coversOf(ctx, c, req, can.Source, undone(f.entry)); err != nil {
 		return p, err
 	}
@@ -151,6 +154,7 @@ func (d *Desk) newBooking(ctx context.Context, c Caller, req BookRequest, f foun
 	if err := takes(can, f.offer); err != nil {
 		return View{}, false, err
 	}
+	can = can.Of(f.offer)
 	p, err := d.gather(ctx, c, req, f, can)
 	if err != nil {
 		d.breakOff(ctx, f.entry, err)

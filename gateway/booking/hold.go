@@ -38,6 +38,7 @@ func (d *Desk) tryHold(ctx context.Context, c Caller, req HoldRequest) (v View, 
 	if err := takes(can, f.offer); err != nil {
 		return View{}, false, err
 	}
+	can = can.Of(f.offer)
 	mine := f.entry.Principal == c.Principal
 	switch state := f.entry.State; {
 	case state == "" || state == scheduling.EntryFree:
@@ -90,6 +91,9 @@ func (d *Desk) newHold(ctx context.Context, c Caller, req HoldRequest, f found, 
 	}
 	// Whom the source does not know yet is registered when it comes to booking.
 	patients, _, err := d.patients(ctx, c, can.Source, req.Patients)
+	if err == nil {
+		err = d.admits(ctx, c, f, patients)
+	}
 	if err != nil {
 		return View{}, false, err
 	}

@@ -7,6 +7,11 @@ import "slotgate/scheduling"
 // way on for the patient.
 func takes(can scheduling.Abilities, offer scheduling.OfferRecord) error {
 	err := writable(can)
+	if err == nil && can.OneSlot && len(offer.Slots) > 1 {
+		return &scheduling.Error{
+			Code: scheduling.NotSupported, Who: scheduling.AtEHR, Source: can.Source, Message: "this source books one slot at a time, and this appointment takes several",
+		}
+	}
 	if err == nil || len(offer.Slots) == 0 || offer.Slots[0].Portal == nil {
 		return err
 	}

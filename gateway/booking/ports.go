@@ -124,6 +124,13 @@ type Patients interface {
 	Native(ctx context.Context, principal string, source scheduling.SourceID, id string) (native string, err error)
 }
 
+// Persons are Patients who can tell what a clinic's rule asks of one. Those who
+// cannot are admitted by every rule: the clinic will see.
+type Persons interface {
+	// Person tells it of a Patient of ours. Errors: unknown-id; shedding.
+	Person(ctx context.Context, principal string, source scheduling.SourceID, id string) (scheduling.Person, error)
+}
+
 // EHR is one source. Calls obey ctx and their own timeout; nobody retries a
 // write.
 //

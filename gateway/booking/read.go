@@ -42,7 +42,7 @@ func (d *Desk) Read(ctx context.Context, c Caller, id string) (View, error) {
 // readOffer shows what is open.
 func (d *Desk) readOffer(id string, e scheduling.Entry, c Caller) (View, error) {
 	if hit, ok := d.Offers.Offer(id); ok {
-		return d.view(scheduling.Entry{ID: hit.ID, Source: hit.Setting.Source, Version: e.Version, State: scheduling.EntryFree, Offer: recordOf(hit.Offer)}), nil
+		return d.view(scheduling.Entry{ID: hit.ID, Source: hit.Setting.Source, Version: e.Version, State: scheduling.EntryFree, Offer: d.recordOf(hit.Offer)}), nil
 	}
 	if e.State == scheduling.EntryFree && e.Principal == c.Principal {
 		return d.view(e), nil

@@ -64,7 +64,7 @@ func order(s scheduling.AppointmentStatus) int {
 // restore writes down one appointment, or hold, that carries our identifier.
 // Where there is an entry it stays, unless it is from before the booking.
 func (d *Desk) restore(ctx context.Context, source scheduling.SourceID, a scheduling.Appointment, can scheduling.Abilities) error {
-	e, ok := d.restored(source, a)
+	e, ok := d.restored(source, a, can)
 	if !ok {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (d *Desk) restoreOver(ctx context.Context, change scheduling.EntryChange) e
 
 // restored is the entry that an appointment of ours must have had. One that was
 // cancelled has used up its id: its slots are offered under another.
-func (d *Desk) restored(source scheduling.SourceID, a scheduling.Appointment) (scheduling.Entry, bool) {
+func (d *Desk) restored(source scheduling.SourceID, a scheduling.Appointment, can scheduling.Abilities) (scheduling.Entry, bool) {
 	for _, value := range a.Identifiers {
 		offer, principal, ok := d.readIdentifier(value)
 		if !ok || a.Start.IsZero() || !a.End.After(a.Start) || offerSource(offer) != scheduling.SourceTag(source) {
@@ -119,12 +119,30 @@ func (d *Desk) restored(source scheduling.SourceID, a scheduling.Appointment) (s
 			Offer: restoredOffer(a), Created: d.now(), Updated: d.now(), Reason: scheduling.Restored,
 			Intent: &scheduling.Intent{Kind: scheduling.CallBook, SentAt: d.now(), Attempt: 1, Over: true},
 		}
+		e.Offer.Rule = ruleOf(can.Rules, e)
 		for _, id := range a.Patient {
 			e.Private.Patients = append(e.Private.Patients, scheduling.PatientRef{Asked: id, Native: id})
 		}
 		return d.restoredState(e, a)
 	}
 	return scheduling.Entry{}, false
+}
+
+// maxGeneration is how many generations of an offer are tried.
+const maxGeneration = 64
+
+// ruleOf is the rule by which the offer was made: its id tells. Without it nobody
+// could say how far the generations of its slots had come.
+func ruleOf(rules scheduling.Rules, e scheduling.Entry) *scheduling.Rule {
+	slots := e.Offer.SlotIDs()
+	for n := range rules {
+		for generation := range uint32(maxGeneration) {
+			if rules[n].OfferID(e.Source, generation, slots...) == e.ID {
+				return &rules[n]
+			}
+		}
+	}
+	return nil
 }
 
 // restoredState chooses the state of a restored entry by what the EHR shows.

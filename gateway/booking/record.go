@@ -12,11 +12,14 @@ import (
 
 // recordOf keeps what must be known of an offer when the replica has it no
 // longer.
-func recordOf(o scheduling.Offer) scheduling.OfferRecord {
+func (d *Desk) recordOf(o scheduling.Offer) scheduling.OfferRecord {
 	r := scheduling.OfferRecord{
 		Slots: slices.Clone(o.Slots), Schedule: o.Slots[0].Schedule,
 		ServiceCategory: o.ServiceCategory(), ServiceType: o.ServiceType(), Specialty: o.Specialty(),
-		AppointmentType: o.Slots[0].AppointmentType,
+		AppointmentType: o.Slots[0].AppointmentType, Rule: o.Rule,
+	}
+	if _, can, err := d.ehr(o.Setting.Source); err == nil {
+		r.Alone = can.Overlap.Hides(o.Setting)
 	}
 	s := o.Setting
 	if s.Zone != nil {

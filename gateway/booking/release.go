@@ -2,6 +2,7 @@ package booking
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"slotgate/scheduling"
@@ -192,12 +193,21 @@ func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can sc
 	if err != nil {
 		return nil, err
 	}
+	// Of several slots some may have been claimed, and some not.
+	var etags []string
+	marked := false
 	for _, s := range states {
 		if s.Status == scheduling.SlotTentative && s.Mark == e.Identifier {
-			return &scheduling.Hold{By: scheduling.HeldByEHR, ETag: s.ETag}, nil
+			marked = true
+			if s.ETag != "" {
+				etags = append(etags, s.ETag)
+			}
 		}
 	}
-	return nil, nil
+	if !marked {
+		return nil, nil
+	}
+	return &scheduling.Hold{By: scheduling.HeldByEHR, ETag: strings.Join(etags, " ")}, nil
 }
 
 // holdStands reads back whether the EHR still shows the hold. What cannot be

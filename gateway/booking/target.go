@@ -33,12 +33,11 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 		if hit, ok = d.Offers.BySlots(t.Slots); ok {
 			t.ID = hit.ID
 		} else {
-			// Held or booked, by this caller or by another.
-			id, err := d.Books.BySlot(ctx, t.Slots[0])
-			if err != nil && !is(err, scheduling.UnknownID) {
+			id, err := d.holder(ctx, t.Slots)
+			if err != nil {
 				return found{}, err
 			}
-			t.ID, claimed = id, err == nil
+			t.ID, claimed = id, id != ""
 		}
 	}
 	if !scheduling.ValidID(t.ID) {
@@ -62,13 +61,33 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 	return f, t.agrees(f.entry.Source, f.offer)
 }
 
+// holder is the offer that has one of these Slots held or booked, by this caller
+// or by another; "" where nobody has.
+//
+// Errors: not-acceptable where several slots are named that are no offer together.
+func (d *Desk) holder(ctx context.Context, slots []string) (id string, err error) {
+	if len(slots) > scheduling.MaxOfferSlots {
+		return "", scheduling.Refuse(scheduling.NotAcceptable, "slot", "an appointment has at most %d slots", scheduling.MaxOfferSlots)
+	}
+	for _, slot := range slots {
+		id, err := d.Books.BySlot(ctx, slot)
+		if err == nil || !is(err, scheduling.UnknownID) {
+			return id, err
+		}
+	}
+	if len(slots) > 1 {
+		return "", scheduling.Refuse(scheduling.NotAcceptable, "slot", "these slots together are no appointment that is offered")
+	}
+	return "", nil
+}
+
 // weigh puts what the books know over what the replica shows.
 func (d *Desk) weigh(t Target, e scheduling.Entry, known bool, hit scheduling.Hit, ok bool) (found, error) {
 	switch {
 	case known && e.State != scheduling.EntryFree:
 		return found{entry: e, offer: e.Offer}, nil
 	case ok:
-		rec := recordOf(hit.Offer)
+		rec := d.recordOf(hit.Offer)
 		f := found{offer: rec, open: rec.Start().After(d.now()), confirmed: hit.Checked, entry: scheduling.Entry{
 			ID: hit.ID, Source: hit.Setting.Source, Created: d.now(),
 		}}
