@@ -59,11 +59,16 @@ var regionKinds = []struct {
 	manners          manners
 	find             bool // Appointment/$find a day, and no Slot/$prefetch
 }{
-	{upstream.Slots, "r4", tagged, false}, {upstream.Argonaut, "r4", steady, false},
-	{upstream.Slots, "r4", steady, false}, {upstream.IHE, "r4", steady, true},
-	{upstream.Slots, "stu3", stamped, false}, {upstream.Argonaut, "r4", tagged, false},
-	{upstream.Slots, "r4", tagged, false}, {upstream.Argonaut, "stu3", steady, true},
-	{upstream.Epic, "stu3", stamped, true}, {upstream.Links, "r4", tagged, false},
+	{upstream.Slots, "r4", tagged, false},
+	{upstream.Argonaut, "r4", steady, false},
+	{upstream.Slots, "r4", steady, false},
+	{upstream.IHE, "r4", steady, true},
+	{upstream.Slots, "stu3", stamped, false},
+	{upstream.Argonaut, "r4", tagged, false},
+	{upstream.Slots, "r4", tagged, false},
+	{upstream.Argonaut, "stu3", steady, true},
+	{upstream.Epic, "stu3", stamped, true},
+	{upstream.Links, "r4", tagged, false},
 }
 
 var regionZones = []string{"America/Chicago", "America/New_York", "Europe/Berlin", "America/Los_Angeles"}

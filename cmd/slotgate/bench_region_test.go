@@ -45,7 +45,7 @@ func regionScaleOf(env func(string) string) regionScale {
 	return regionScale{
 		Sources: int(number("SOURCES", 200)), Slots: int(number("SLOTS", 5000)),
 		Tick:    time.Duration(number("TICK", 6)) * time.Second,
-		Minutes: int(number("MINUTES", 40)), Plain: int(number("PLAIN", 40)),
+		Minutes: int(number("MINUTES", 40)), Plain: int(number("PLAIN", 26)),
 		PerHour: number("CHANGE", 0.02), Rate: number("RATE", 1), Seed: uint64(number("SEED", 1)),
 	}
 }
