@@ -40,10 +40,13 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 
 // ask fetches one piece of a reading and puts the answer in place, or splits it.
 func (s *source) ask(ctx context.Context, it *item, scope scheduling.Scope) error {
-	got, err := s.fetch(ctx, scope)
+	got, changed, err := s.fetchChanged(ctx, it, scope)
 	if err != nil {
 		it.reading.postpone(scheduling.CodeOf(err) == scheduling.SourceSlow)
 		return err
+	}
+	if !changed {
+		return nil
 	}
 	kept, ok, err := s.believe(ctx, it, &got)
 	if err != nil || !ok {
@@ -56,14 +59,16 @@ func (s *source) ask(ctx context.Context, it *item, scope scheduling.Scope) erro
 	if again {
 		s.log.Warn("an answer would empty more than its share; it is asked for again",
 			"from", scope.Days.From.String(), "to", scope.Days.To.String(), "known", before, "answered", got.Slots())
-		if got, err = s.fetch(ctx, scope); err != nil {
+		if got, err = s.fetchWhole(ctx, scope); err != nil {
 			return err
 		}
 		if kept, ok, err = s.believe(ctx, it, &got); err != nil || !ok {
 			return err
 		}
 	}
-	it.reading.kept += kept
+	if it.reading.kept += kept; kept > 0 {
+		got.Token = "" // what is put in place is more than the answer
+	}
 	return s.replace(ctx, it, got, before)
 }
 
@@ -100,9 +105,9 @@ type answer struct {
 	at     time.Time
 }
 
-// fetch asks the source for one scope, once. What the answer brings along for
+// fetch asks the source for one scope, once, in the way that how gives. What the answer brings along for
 // the directory is kept in any case: it only adds.
-func (s *source) fetch(ctx context.Context, scope scheduling.Scope) (answer, error) {
+func (s *source) fetch(ctx context.Context, scope scheduling.Scope, how func(context.Context) (way, error)) (answer, error) {
 	var number uint64
 	err := s.store(ctx, func(ctx context.Context) (err error) {
 		number, err = s.deps.Writer.Begin(ctx, s.id)
@@ -111,10 +116,12 @@ func (s *source) fetch(ctx context.Context, scope scheduling.Scope) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
+	ask, err := how(ctx)
+	if err != nil {
+		return answer{}, err
+	}
 	began := s.deps.Now()
-	got, err := call(ctx, s, s.opts.FetchTimeout, func(ctx context.Context) (scheduling.Fetched, error) {
-		return s.fetcher.Fetch(ctx, scope)
-	})
+	got, err := call(ctx, s, s.opts.FetchTimeout, ask)
 	at := s.deps.Now()
 	s.metrics.fetched(s.id, got.Complete, err, at.Sub(began))
 	if ctx.Err() == nil {

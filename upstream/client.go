@@ -41,6 +41,7 @@ type Client struct {
 	now      func() time.Time
 	idle     func() // closes idle connections
 
+	recall *recall // of what it answered
 	known  *known
 	turn   chan struct{} // held by whoever reads the directory
 	loaded atomic.Bool   // it was read once
@@ -61,7 +62,7 @@ func newClient(opts Options, deps Deps, m *sourceMetrics) (*Client, error) {
 	}
 	c := &Client{
 		opts: opts, source: source, base: base, dialect: newDialect(opts.Dialect), metrics: m,
-		log: deps.Logger, now: deps.Now, known: newKnown(), turn: make(chan struct{}, 1), idle: func() {},
+		log: deps.Logger, now: deps.Now, known: newKnown(), recall: newRecall(opts.Conditional.Pages), turn: make(chan struct{}, 1), idle: func() {},
 	}
 	if c.codes, err = loadCodes(string(opts.Codes)); err != nil {
 		return nil, within("codes", err)

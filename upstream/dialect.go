@@ -76,6 +76,9 @@ func smallest(a, b int) int {
 // first error ends it, as does the first answer that is cut: nothing would come
 // of the rest.
 func (c *Client) gather(ctx context.Context, kind scheduling.Kind, questions []question) (*harvest, string, error) {
+	if same, err := comparisonOf(ctx).all(ctx, questions); same || err != nil {
+		return newHarvest(kind, c.rule, c.opts.Limits.MaxSlots), "", err
+	}
 	parts := make([]*harvest, len(questions))
 	cuts := make([]string, len(questions))
 	group, within := errgroup.WithContext(ctx)

@@ -12,16 +12,26 @@ import (
 // Errors: those of the package. An answer that is not whole is not an error:
 // Complete is then false, and Cut tells why.
 func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.Fetched, error) {
+	return c.fetch(ctx, scope, nil)
+}
+
+// fetch reads the scope, or tells that it is as before where s, which may be nil,
+// finds out so.
+func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, s *comparison) (scheduling.Fetched, error) {
 	out := scheduling.Fetched{Scope: scope, Found: scheduling.NewDirectory()}
 	if err := c.ensureDirectory(ctx, out.Found); err != nil {
 		return out, err
 	}
-	h, cut, err := c.dialect.fetch(ctx, c, scope)
+	began := c.now()
+	h, cut, err := c.dialect.fetch(comparing(ctx, s), c, scope)
 	if err != nil {
 		return out, err
 	}
+	if s.same() {
+		return s.again(out, h, began), nil
+	}
 	h.settleSchedules()
-	dir, unread, err := c.settle(ctx, h, out.Found)
+	dir, version, unread, err := c.settle(ctx, h, out.Found)
 	if err != nil {
 		return out, err
 	}
@@ -36,6 +46,7 @@ func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.
 	out.Unusable.Merge(h.tally)
 	out.Doubtful, out.Nameless = append(a.doubtful, h.doubtful...), a.nameless+h.nameless
 	c.metrics.unusable(out.Unusable)
+	out.Token = s.remember(&out, version, began)
 	return out, nil
 }
 
@@ -74,10 +85,12 @@ func (c *Client) ensureDirectory(ctx context.Context, found scheduling.Directory
 // settle finds the schedule of every record, and whom it binds: in what is
 // known, in what the answer brought along, and at last at the source, one by
 // one. unread tells that there was more to read than one fetch may.
-func (c *Client) settle(ctx context.Context, h *harvest, found scheduling.Directory) (dir scheduling.Directory, unread bool, err error) {
+func (c *Client) settle(ctx context.Context, h *harvest, found scheduling.Directory) (
+	dir scheduling.Directory, version uint64, unread bool, err error,
+) {
 	c.mapDirectory(h.found, scheduling.Tally{})
 	found.Merge(h.found)
-	dir = c.known.learn(h.found)
+	dir, _ = c.known.learn(h.found)
 	c.fileOffers(h, dir, found)
 	used := map[string]bool{}
 	for _, r := range h.records {
@@ -87,14 +100,14 @@ func (c *Client) settle(ctx context.Context, h *harvest, found scheduling.Direct
 	}
 	reader := &oneByOne{client: c, found: scheduling.NewDirectory(), tally: scheduling.Tally{}}
 	if err = reader.close(ctx, used, merged(dir, found)); err != nil {
-		return dir, false, err
+		return dir, 0, false, err
 	}
 	h.tally.Merge(reader.tally)
 	c.mapDirectory(reader.found, scheduling.Tally{})
 	found.Merge(reader.found)
-	dir = c.known.learn(found)
+	dir, version = c.known.learn(found)
 	c.known.use(used)
-	return dir, reader.full, nil
+	return dir, version, reader.full, nil
 }
 
 // fileOffers finds or makes the schedules of what was proposed without one.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 type known struct {
 	mu     sync.Mutex
 	dir    scheduling.Directory
+	serial uint64               // counts the directories that differ
 	used   map[string]bool      // schedules that slots were found on since the last whole reading
 	absent map[string]time.Time // "Kind/id" of what the source does not have, until when that is believed
 }
@@ -28,16 +30,41 @@ func (k *known) directory() scheduling.Directory {
 	return k.dir
 }
 
-// learn adds what an answer brought along.
-func (k *known) learn(found scheduling.Directory) scheduling.Directory {
+// version is another one whenever the directory is another one.
+func (k *known) version() uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if found.Len() > 0 {
+	return k.serial
+}
+
+// learn adds what an answer brought along, and tells the version of what there is
+// then.
+func (k *known) learn(found scheduling.Directory) (scheduling.Directory, uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if found.Len() > 0 && !holds(k.dir, found) {
 		next := cloneDirectory(k.dir)
 		next.Merge(found)
 		k.dir = next
+		k.serial++
 	}
-	return k.dir
+	return k.dir, k.serial
+}
+
+// holds tells whether all records are there already, as they are.
+func holds(dir, found scheduling.Directory) bool {
+	return alike(dir.Practitioners, found.Practitioners) && alike(dir.Roles, found.Roles) &&
+		alike(dir.Locations, found.Locations) && alike(dir.Organizations, found.Organizations) &&
+		alike(dir.Services, found.Services) && alike(dir.Schedules, found.Schedules)
+}
+
+func alike[T any](known, found map[string]*T) bool {
+	for id, record := range found {
+		if !reflect.DeepEqual(known[id], record) {
+			return false
+		}
+	}
+	return true
 }
 
 // replace takes a directory that was read whole. Kinds that the source does not
@@ -52,6 +79,7 @@ func (k *known) replace(listed scheduling.Directory, unlisted []scheduling.Kind)
 	}
 	next.Merge(listed)
 	k.dir, k.used = next, map[string]bool{}
+	k.serial++
 	return next
 }
 

@@ -37,6 +37,7 @@ type linksFile struct {
 	until          time.Time // it is not asked for again before
 	outputs        []fhir.ManifestFile
 	content        *harvest  // nil for the manifest
+	sum            uint64    // hash of what it was read from
 	valid          time.Time // of the manifest: what it says of itself
 }
 
@@ -55,14 +56,19 @@ const manifestPath = "$bulk-publish"
 
 func (l *links) fetch(ctx context.Context, c *Client, scope scheduling.Scope) (*harvest, string, error) {
 	h := newHarvest(scheduling.KindSlot, c.rule, c.opts.Limits.MaxSlots)
+	same := comparisonOf(ctx)
 	cut, err := l.with(ctx, c, func() string {
 		h.asOf, h.valid = l.index.asked, l.index.valid
 		for _, address := range l.order {
-			file := l.files[address]
-			h.take(file.content, scope)
-			if file.asked.Before(h.asOf) {
+			if file := l.files[address]; file.asked.Before(h.asOf) {
 				h.asOf = file.asked
 			}
+		}
+		if same.ofFiles(l.sum(c)) {
+			return ""
+		}
+		for _, address := range l.order {
+			h.take(l.files[address].content, scope)
 		}
 		if len(h.records) > h.max {
 			return "more than " + strconv.Itoa(h.max) + " slots"
@@ -155,6 +161,15 @@ func manifestAt(base *url.URL) *url.URL {
 	return &to
 }
 
+// sum is of all files, as they are read now.
+func (l *links) sum(c *Client) uint64 {
+	var parts []string
+	for _, address := range l.order {
+		parts = append(parts, address, strconv.FormatUint(l.files[address].sum, 16))
+	}
+	return c.recall.key(parts...)
+}
+
 // manifest reads the list of files.
 func (l *links) manifest(ctx context.Context, c *Client) error {
 	return l.ask(ctx, c, &l.index, &call{
@@ -181,10 +196,15 @@ func (l *links) file(ctx context.Context, c *Client, address string, file *links
 	return l.ask(ctx, c, file, &call{
 		op: "file", url: to, header: http.Header{"Accept": {"application/fhir+ndjson"}},
 	}, func(body []byte) error {
+		sum := c.recall.key(string(body))
+		if file.content != nil && file.sum == sum {
+			c.metrics.unchanged(0, 1, int64(len(body)))
+			return nil
+		}
 		content := newHarvest(scheduling.KindSlot, c.rule, c.opts.Limits.MaxSlots)
 		content.page(fhir.ReadLines(c.source.Release, body))
 		content.lead(c.opts.Quirks.LinkSource)
-		file.content = content
+		file.content, file.sum = content, sum
 		return nil
 	})
 }
@@ -226,10 +246,12 @@ func (l *links) ask(ctx context.Context, c *Client, file *linksFile, send *call,
 		return err
 	}
 	file.asked, file.until = asked, asked.Add(max(c.opts.Quirks.FileEvery.Std(), maxAge(a.header)))
-	if a.status != http.StatusNotModified {
-		file.etag, file.modified = a.header.Get("ETag"), a.header.Get("Last-Modified")
-		c.metrics.page(send.op)
+	c.metrics.page(send.op)
+	if a.status == http.StatusNotModified {
+		c.metrics.unchanged(1, 0, 0)
+		return nil
 	}
+	file.etag, file.modified = a.header.Get("ETag"), a.header.Get("Last-Modified")
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 // metrics are kept for all sources together. No label holds a URL or a text
 // of a source.
 type metrics struct {
+	same     *sameness
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
@@ -29,6 +30,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "slotgate_upstream_" + name, Help: help}, append([]string{"source"}, labels...))
 	}
 	m := &metrics{
+		same:  newSameness(),
 		calls: counter("calls_total", "Calls sent to a source, by operation and outcome (ok or an error code).", "operation", "outcome"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "slotgate_upstream_call_seconds",
@@ -36,7 +38,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"source", "operation"}),
 		bytes:    counter("received_bytes_total", "Bytes of answers, decompressed.", "operation"),
-		pages:    counter("pages_total", "Pages of answers that were read.", "operation"),
+		pages:    counter("pages_total", "Pages of answers that came, decoded or not.", "operation"),
 		retries:  counter("retries_total", "Calls that were repeated at once."),
 		unusable: counter("unusable_total", "Records of a source that cannot be used, by reason.", "reason"),
 		logins:   counter("logins_total", "Tokens that were got (granted, or shared by another node), and logins that failed (refused, down, nonsense).", "outcome"),
@@ -46,7 +48,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
 		}, []string{"source", "lane"}),
 	}
-	return m, m.register(reg)
+	return m, errors.Join(m.register(reg), m.same.register(reg))
 }
 
 func (m *metrics) register(reg prometheus.Registerer) error {
@@ -108,6 +110,7 @@ func (m *sourceMetrics) breaker(g guard, open bool) {
 // forget drops the source's series when it is no longer configured.
 func (m *sourceMetrics) forget() {
 	only := prometheus.Labels{"source": m.source}
+	m.all.same.forget(only)
 	m.all.calls.DeletePartialMatch(only)
 	m.all.duration.DeletePartialMatch(only)
 	m.all.bytes.DeletePartialMatch(only)

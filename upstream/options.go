@@ -56,6 +56,8 @@ type Options struct {
 	Notifying `yaml:",inline"`
 	// Limits keep us from being a burden to the source, and it to us.
 	Limits Limits `yaml:"limits"`
+	// Conditional is how answers that have not changed are known again.
+	Conditional Conditional `yaml:"conditional"`
 	// Paused: it is not asked for slots, and nothing is held or booked there;
 	// what stands can be read and cancelled. Default: false.
 	Paused bool `yaml:"paused"`
@@ -139,6 +141,7 @@ func (o *Options) SetDefaults() {
 	o.Insurance.SetDefaults()
 	o.Notifying.SetDefaults()
 	o.Limits.SetDefaults()
+	o.Conditional.SetDefaults()
 	o.Quirks.SetDefaults()
 	setDefault(&o.FHIR, scheduling.R4)
 }
@@ -197,6 +200,7 @@ func (o *Options) Validate() error {
 		o.checkSubscribe(),
 		o.checkStore(),
 		within("limits", o.Limits.Validate()),
+		within("conditional", o.Conditional.Validate()),
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),
 		o.checkCodes(),

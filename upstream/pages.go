@@ -56,6 +56,8 @@ type walk struct {
 	rows     int  // matches read, repeated ones too
 	nameless int  // matches that cannot be told apart
 	total    *int // as the latest page says
+	same     *comparison
+	traces   []pageTrace
 	full     bool // the latest page held as many matches as were asked for
 }
 
@@ -64,7 +66,7 @@ type walk struct {
 func (c *Client) pages(ctx context.Context, q question, each func(*fhir.Page) (cut string)) (cut string, err error) {
 	q.lane = cmp.Or(q.lane, laneOf(ctx))
 	w := &walk{
-		client: c, q: q, each: each,
+		client: c, q: q, each: each, same: comparisonOf(ctx),
 		links: map[string]bool{}, digest: map[uint64]bool{}, seed: maphash.MakeSeed(), ids: map[string]bool{},
 	}
 	at := step{call: q.call(c)}
@@ -76,9 +78,10 @@ func (c *Client) pages(ctx context.Context, q question, each func(*fhir.Page) (c
 			return "its pages lead in a circle", nil
 		}
 		w.links[at.call.url.String()] = true
-		page, err := c.page(ctx, at.call)
+		page, err := w.page(ctx, at.call)
 		switch {
 		case err != nil && n > 0 && at.guess && refused(err):
+			w.same.spoil() // a page more might be there the next time
 			return at.ifRefused, nil
 		case err != nil && n > 0 && refusedAs(err, http.StatusNotFound, http.StatusGone):
 			return "a later page is gone", nil
@@ -94,7 +97,10 @@ func (c *Client) pages(ctx context.Context, q question, each func(*fhir.Page) (c
 			return stop, nil
 		}
 	}
-	return w.verdict(), nil
+	if cut = w.verdict(); cut == "" {
+		w.same.note(q, w.traces)
+	}
+	return cut, nil
 }
 
 // step is a page to read. guess: nobody promised that it exists; ifRefused is
@@ -124,22 +130,6 @@ func (q question) call(c *Client) *call {
 	return out
 }
 
-// page sends a call and reads its answer as a page.
-func (c *Client) page(ctx context.Context, send *call) (*fhir.Page, error) {
-	var page *fhir.Page
-	send.read = func(f fhir.Format, body []byte) (err error) {
-		page, err = fhir.ReadBundle(c.source.Release, f, body)
-		return err //nolint:wrapcheck // judged by the stack
-	}
-	a, err := c.send(ctx, send)
-	if err != nil {
-		return nil, err
-	}
-	page.Valid = validAt(page, a.header)
-	c.metrics.page(send.op)
-	return page, nil
-}
-
 // take notes a page and finds the next one; stop ends the walk.
 func (w *walk) take(page *fhir.Page, from step) (next step, stop string) {
 	if note := saysCut(page); note != "" {
@@ -157,9 +147,13 @@ func (w *walk) take(page *fhir.Page, from step) (next step, stop string) {
 		return next, stop
 	}
 	if link := page.Next(); link != "" {
+		w.leads(link, true)
 		return w.follow(link, from)
 	}
-	return w.offset(matches, from), ""
+	if next = w.offset(matches, from); next.call != nil {
+		w.leads(next.call.url.String(), false)
+	}
+	return next, ""
 }
 
 // note counts a page's matches and tells whether the same page came before.

@@ -12,8 +12,17 @@ import (
 // Bundle says of itself, else the Date of the answer (RFC 9110, 6.6.1), which a
 // cache on the way leaves as it was. Zero where neither can be read.
 func validAt(page *fhir.Page, header http.Header) time.Time {
-	if meta := page.Bundle.Common().Meta; meta != nil && meta.LastUpdated != "" {
-		if at, err := scheduling.ParseInstant(meta.LastUpdated, nil); err == nil {
+	told := ""
+	if meta := page.Bundle.Common().Meta; meta != nil {
+		told = meta.LastUpdated
+	}
+	return validOf(told, header)
+}
+
+// validOf is the same of what was told.
+func validOf(told string, header http.Header) time.Time {
+	if told != "" {
+		if at, err := scheduling.ParseInstant(told, nil); err == nil {
 			return at.UTC()
 		}
 	}

@@ -1,0 +1,94 @@
+package prefetch
+
+import (
+	"context"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// Comparer is a Fetcher that knows an answer again. It is told of which answer
+// the store's windows are, and need not read what is still that one: then the
+// answer is Unchanged.
+type Comparer interface {
+	FetchSince(ctx context.Context, scope scheduling.Scope, basis scheduling.Basis) (scheduling.Fetched, error)
+}
+
+// Confirmer is a Writer that knows of which answer the windows of a scope are.
+type Confirmer interface {
+	// Basis is that answer, and what it takes to tell that it is still the same.
+	Basis(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) (scheduling.Basis, error)
+	// Confirm moves the freshness of the windows of a scope whose answer is
+	// Unchanged. It is false where they are not of that answer alone any more.
+	Confirm(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, same scheduling.Fetched) (bool, error)
+}
+
+// compares tells whether an item's answers are compared with the ones before.
+// What is asked out of turn is read: somebody told that something changed.
+func (s *source) compares(it *item) (Comparer, Confirmer, bool) {
+	fetcher, can := s.fetcher.(Comparer)
+	writer, knows := s.deps.Writer.(Confirmer)
+	return fetcher, writer, can && knows && it.kind == aPart
+}
+
+// way is how one scope is asked for.
+type way func(context.Context) (scheduling.Fetched, error)
+
+// whole has the answer read in any case.
+func (s *source) whole(scope scheduling.Scope) way {
+	return func(ctx context.Context) (scheduling.Fetched, error) { return s.fetcher.Fetch(ctx, scope) }
+}
+
+// asks is how an item's scope is asked for. It is called when the fetch has its
+// number: what a claim that ends later leaves behind is above that (law 4). Until
+// every part was read since the directory was, answers are read: they bring along
+// what the directory holds beside its lists (see settleDirectory).
+func (s *source) asks(ctx context.Context, it *item, scope scheduling.Scope) (way, error) {
+	fetcher, writer, compared := s.compares(it)
+	if !compared {
+		return s.whole(scope), nil
+	}
+	var basis scheduling.Basis
+	if it.seen && (s.pending == nil || it.fresh) {
+		err := s.store(ctx, func(ctx context.Context) (err error) {
+			basis, err = writer.Basis(ctx, s.id, scope)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context) (scheduling.Fetched, error) { return fetcher.FetchSince(ctx, scope, basis) }, nil
+}
+
+// fetchChanged is fetch, but for an answer that is the same as before: then only
+// the freshness is written, and ok is false. Where the windows turn out to be of
+// another answer meanwhile, the scope is asked for once more, and read.
+func (s *source) fetchChanged(ctx context.Context, it *item, scope scheduling.Scope) (got answer, ok bool, err error) {
+	got, err = s.fetch(ctx, scope, func(ctx context.Context) (way, error) { return s.asks(ctx, it, scope) })
+	if err != nil || !got.Unchanged {
+		return got, err == nil, err
+	}
+	_, writer, _ := s.compares(it)
+	confirmed := false
+	err = s.store(ctx, func(ctx context.Context) (err error) {
+		confirmed, err = writer.Confirm(ctx, s.id, got.number, got.at, got.Fetched)
+		return err
+	})
+	if err != nil {
+		return got, false, err
+	}
+	s.metrics.same(s.id, confirmed)
+	if confirmed {
+		s.status.LastSync = got.at
+		it.reading.took(got.Fetched, got.Held)
+		return got, false, nil
+	}
+	got, err = s.fetchWhole(ctx, scope)
+	return got, err == nil, err
+}
+
+// fetchWhole asks for the scope and has the answer read.
+func (s *source) fetchWhole(ctx context.Context, scope scheduling.Scope) (answer, error) {
+	return s.fetch(ctx, scope, func(context.Context) (way, error) { return s.whole(scope), nil })
+}
