@@ -122,6 +122,9 @@ func sourceIssue(f scheduling.Freshness) model.OutcomeIssue {
 	case f.Status.Emptied, f.Status.Unusable.Total() > f.Status.Unusable[scheduling.Unmapped]:
 		issue.Severity, issue.Code = "warning", "processing"
 	}
+	if f.Asked == scheduling.Silent {
+		issue.Code = "timeout"
+	}
 	if f.State == scheduling.StateDown {
 		details.Coding = append(details.Coding,
 			model.Coding{System: ErrorSystem, Code: string(scheduling.SourceDown)},
@@ -141,7 +144,9 @@ func freshnessText(f scheduling.Freshness) string {
 		name = string(f.Source)
 	}
 	parts := []string{name + ": " + string(f.State)}
-	if f.Status.LastSync.IsZero() {
+	if f.Asked != "" {
+		parts = append(parts, "its slots are not kept, "+askedText(f.Asked))
+	} else if f.Status.LastSync.IsZero() {
 		parts = append(parts, "never loaded")
 	} else {
 		parts = append(parts, "as of "+f.Status.LastSync.UTC().Format(time.RFC3339))
@@ -156,6 +161,26 @@ func freshnessText(f scheduling.Freshness) string {
 		parts = append(parts, fmt.Sprintf("%d records cannot be used (%s)", n, tallyText(f.Status.Unusable)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// askedText is what came of asking a source live.
+func askedText(asked scheduling.Asked) string {
+	switch asked {
+	case scheduling.Answered:
+		return "it was asked just now"
+	case scheduling.Partly:
+		return "it was asked just now and did not tell all"
+	case scheduling.Silent:
+		return "it did not answer in time"
+	case scheduling.Crowded:
+		return "it is asked for as much as it may be just now"
+	case scheduling.Needless:
+		return "nothing of it can match"
+	case scheduling.Unasked:
+		return "only $find asks it"
+	default:
+		return "it could not be asked"
+	}
 }
 
 func tallyText(t scheduling.Tally) string {

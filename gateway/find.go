@@ -76,6 +76,8 @@ type asked struct {
 
 	next scheduling.Cursor // where the next page begins; zero: behind the last offer
 	left []staleness       // what could not be confirmed within _max-age
+
+	parts []scheduling.SourceID // of which some days of the period are looked at only
 }
 
 // readFind reads the parameters and judges those that depend on who asks and on

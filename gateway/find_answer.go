@@ -19,9 +19,8 @@ func (x *exchange) answerFind(a asked, found scheduling.Found) error {
 		Outcome: fhir.FindOutcome(a.Find, found),
 	}
 	answer.Outcome.Issue = append(answer.Outcome.Issue, toldStale(a.left, found.Sources)...)
-	if x.s.deps.Demand != nil {
-		x.s.deps.Demand.Shown(found.Offers)
-	}
+	answer.Outcome.Issue = append(answer.Outcome.Issue, toldParts(a.parts, found.Sources)...)
+	x.shown(found.Offers)
 	if next := x.s.nextOffer(a, found); next != "" {
 		answer.Next = x.link(address, a.params, a.Query.Count, next)
 	}
@@ -64,6 +63,8 @@ func (s *Server) nextOffer(a asked, found scheduling.Found) string {
 		return ""
 	case !a.next.IsZero():
 		return s.cursors.make(findPlace(a.params), a.next)
+	case !found.Next.IsZero():
+		return s.cursors.make(findPlace(a.params), found.Next)
 	case len(found.Offers) == 0:
 		return ""
 	}

@@ -16,13 +16,14 @@ import (
 // answerTo finds what was asked for. Where a _max-age asks for fresher offers
 // than there are, those of the page are looked at again first.
 func (x *exchange) answerTo(a *asked) (scheduling.Found, error) {
+	in := x.looksIn(a)
 	if a.Query.MaxAge <= 0 || x.s.flights == nil {
-		return x.s.deps.Finder.Find(a.Query)
+		return in.Find(a.Query)
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, x.s.opts.RevalidateTimeout)
 	defer cancel()
 	f := &fresher{
-		finder: x.s.deps.Finder, flights: x.s.flights, most: x.s.opts.RevalidateWindows,
+		finder: in, flights: x.s.flights, most: x.s.opts.RevalidateWindows,
 		oldest: x.started.Add(-a.Query.MaxAge),
 		tried:  map[windowAt]bool{}, renewed: map[windowAt]bool{}, whole: map[windowAt]bool{},
 	}
@@ -59,7 +60,7 @@ type staleness struct {
 // fresher answers a query with a _max-age: what of the page is older is looked
 // at again first. What could not be confirmed in time is left out, and told.
 type fresher struct {
-	finder  Finder
+	finder  finds
 	flights *flights
 	most    int // windows looked at for one answer
 

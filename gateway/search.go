@@ -51,7 +51,7 @@ func (x *exchange) search(kind scheduling.Kind) error {
 		next = x.link(address, params, count, x.s.cursors.make(place, scheduling.Cursor{ID: records.Records[last].ID}))
 	}
 	bundle := fhir.SearchSet(records.Total, x.link(address, params, count, cursor), next)
-	return x.answerSearch(bundle, records, fhir.Find{Query: scheduling.Query{Sources: s.Sources}, Unknown: unknown, Cut: cut})
+	return x.answerSearch(bundle, records, fhir.Find{Query: scheduling.Query{Sources: s.Sources}, Unknown: unknown, Cut: cut}, kind == scheduling.KindSlot)
 }
 
 // searchPlace names the search that a cursor belongs to.
@@ -98,11 +98,11 @@ func (x *exchange) count(text string) (count int, cut []string, err error) {
 // answerSearch writes one page of records. The outcome comes last, where there
 // is something to say: of the question, or of a source that is not well, whose
 // records may be missing.
-func (x *exchange) answerSearch(bundle *model.Bundle, records scheduling.Records, f fhir.Find) error {
+func (x *exchange) answerSearch(bundle *model.Bundle, records scheduling.Records, f fhir.Find, slots bool) error {
 	for _, record := range records.Records {
 		fhir.AddMatch(bundle, x.s.root(x.release), x.record(record))
 	}
-	unwell := x.unwell(f.Query.Sources)
+	unwell := x.unwell(f.Query.Sources, slots)
 	if len(f.Unknown)+len(f.Cut)+len(unwell) > 0 {
 		addOutcome(bundle, fhir.FindOutcome(f, scheduling.Found{Sources: unwell}))
 	}
@@ -115,11 +115,12 @@ func addOutcome(bundle *model.Bundle, outcome *model.OperationOutcome) {
 }
 
 // unwell are those of the sources (none: of all) that are not well.
-func (x *exchange) unwell(only []scheduling.SourceID) []scheduling.Freshness {
+// Nor are the slots of one here that may not be kept.
+func (x *exchange) unwell(only []scheduling.SourceID, slots bool) []scheduling.Freshness {
 	var list []scheduling.Freshness
 	for _, fresh := range x.s.deps.Finder.Sources() {
 		asked := len(only) == 0 || slices.Contains(only, fresh.Source)
-		if asked && fresh.State != scheduling.StateOK {
+		if asked && (fresh.State != scheduling.StateOK || slots && fresh.Asked != "") {
 			list = append(list, fresh)
 		}
 	}
@@ -133,6 +134,12 @@ func (x *exchange) read(kind scheduling.Kind) error {
 		return scheduling.Refuse(scheduling.BadRequest, "id", "not an id: [A-Za-z0-9.-]{1,64}")
 	}
 	record, ok := x.s.deps.Finder.Read(kind, id)
+	if !ok {
+		var err error
+		if record, ok, err = x.liveSlot(kind, id); err != nil {
+			return err
+		}
+	}
 	if !ok {
 		return scheduling.Refuse(scheduling.UnknownID, "id", "there is no %s of this id", kind)
 	}

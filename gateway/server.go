@@ -16,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"slotgate/fhir"
+	"slotgate/gateway/ask"
 	"slotgate/gateway/auth"
 	"slotgate/scheduling"
 )
@@ -35,6 +36,8 @@ type Deps struct {
 	// Revalidate has windows looked at again where a _max-age asks for it; nil:
 	// what is older is left out.
 	Revalidate Revalidator
+	// Live asks the sources whose slots are not kept; nil: there are none.
+	Live *ask.Asker
 	// KeySet is the document of our public keys (RFC 7517), by which sources
 	// know what we signed; nil: we sign nothing, and none is served.
 	KeySet []byte

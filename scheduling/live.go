@@ -13,6 +13,7 @@ const (
 	Crowded  Asked = "crowded"  // it is asked for as much as it may be just now
 	Failed   Asked = "failed"   // an error, or it may not be asked
 	Needless Asked = "needless" // nothing of it can match
+	Unasked  Asked = "unasked"  // it was not asked at all
 )
 
 // Whole tells whether nothing of the source is missing.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"time"
 
 	"slotgate/scheduling"
@@ -37,8 +38,16 @@ func (st *state) freshness(now time.Time) scheduling.Freshness {
 		Name:   st.source.Name,
 		State:  st.status.State(st.source, now),
 		Status: st.told,
-		Asked:  st.asked,
+		Asked:  st.came(),
 	}
+}
+
+// came is what came of asking a source whose slots are not kept.
+func (st *state) came() scheduling.Asked {
+	if st.source.Live {
+		return cmp.Or(st.asked, scheduling.Unasked)
+	}
+	return ""
 }
 
 // report is the source as operators see it.

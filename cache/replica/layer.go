@@ -18,9 +18,11 @@ import (
 // immutable.
 type Layer struct {
 	entry *entry
-	// News is what the answer brought along for the directory and nobody knew.
-	News scheduling.Directory
+	news  scheduling.Directory
 }
+
+// News is what the answer brought along for the directory and nobody knew.
+func (l *Layer) News() scheduling.Directory { return l.news }
 
 // Source is whose layer it is.
 func (l *Layer) Source() scheduling.SourceID { return l.entry.state.Load().source.ID }
@@ -44,7 +46,7 @@ func (r *Replica) Layer(a scheduling.Answer) *Layer {
 	base.mu.Lock()
 	snap := base.snapshot()
 	base.mu.Unlock()
-	layer := &Layer{News: unknownTo(snap.Directory, a.Fetched.Found)}
+	layer := &Layer{news: unknownTo(snap.Directory, a.Fetched.Found)}
 	snap.Directory = answered(snap.Directory, a.Fetched)
 	snap.Loaded, snap.Status = true, a.Status
 	snap.Windows, snap.Checks = windowsIn(a), nil

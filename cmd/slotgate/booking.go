@@ -133,8 +133,12 @@ func (s *shift) makeDesk() error {
 	if err != nil {
 		return err
 	}
+	var live booking.Live
+	if s.live != nil { // a typed nil would be asked
+		live = s.live
+	}
 	s.booking, err = booking.New(booking.Deps{
-		Offers: n.replica, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people, Insurance: s.people, Keeping: s.people,
+		Offers: n.replica, Live: live, Books: k.books, Holds: k.holds, Keys: k.keys, Patients: s.people, Insurance: s.people, Keeping: s.people,
 		EHRs: ehrs{s.registry}, Refetch: refetch{s}, Learned: n.chances, Leases: k.books, Clock: k.clock,
 		Elsewhere: n.store.Elsewhere(k.vault),
 		Log:       n.log, Metrics: s.metrics, Secret: k.secret,
@@ -207,6 +211,9 @@ type refetch struct{ shift *shift }
 const askTimeout = 2 * time.Second
 
 func (r refetch) Refetch(source scheduling.SourceID, scope scheduling.Scope) {
+	if r.shift.live != nil && r.shift.live.Live(source) {
+		return // nothing is kept of it
+	}
 	if m := r.shift.node.manager; m != nil && m.Trigger(source, scope) {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"slotgate/config"
 	"slotgate/gateway"
 	"slotgate/gateway/admin"
+	"slotgate/gateway/ask"
 	"slotgate/gateway/auth"
 	"slotgate/prefetch"
 	"slotgate/scheduling"
@@ -31,6 +32,7 @@ type file struct {
 	Vault    vault.Options         `yaml:"vault"`
 	Booking  bookingOptions        `yaml:"booking"`
 	Patients patientOptions        `yaml:"patients"`
+	Live     ask.Options           `yaml:"live"`
 	Sources  []upstream.Options    `yaml:"sources"`
 
 	// trial: the demo, where nothing outlives the process and nothing is secret.
@@ -50,6 +52,7 @@ func newFile() *file {
 	f.Notify.SetDefaults()
 	f.Redis.SetDefaults()
 	f.Booking.SetDefaults()
+	f.Live.SetDefaults()
 	f.Patients.PatientOptions.SetDefaults()
 	f.Patients.Register.SetDefaults()
 	return f
@@ -154,7 +157,11 @@ func (f *file) jobs(registry *upstream.Registry) ([]prefetch.Job, error) {
 		if err := quiet.UnmarshalText([]byte(o.Prefetch.QuietHours)); err != nil {
 			return nil, fmt.Errorf("quiet hours: %w", err)
 		}
-		list = append(list, prefetch.Job{Fetcher: client, Options: prefetch.Options{
+		var fetcher prefetch.Fetcher = client
+		if client.Source().Live {
+			fetcher = directoryOnly{client}
+		}
+		list = append(list, prefetch.Job{Fetcher: fetcher, Options: prefetch.Options{
 			Source:         o.Source(),
 			Cron:           o.Prefetch.Cron,
 			Horizon:        prefetch.DayCount(o.Prefetch.Horizon.Std() / (24 * time.Hour)),

@@ -17,7 +17,7 @@ type revalidator struct{ shift *shift }
 // themselves when they may be asked again.
 func (r revalidator) May(source scheduling.SourceID) bool {
 	client, ok := r.shift.registry.Get(source)
-	return ok && !client.Source().Paused && client.Source().Dialect != upstream.Links
+	return ok && !client.Source().Paused && !client.Source().Live && client.Source().Dialect != upstream.Links
 }
 
 func (r revalidator) Revalidate(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope, windows []scheduling.WindowKey) error {

@@ -11,6 +11,7 @@ import (
 
 	"slotgate/gateway"
 	"slotgate/gateway/admin"
+	"slotgate/gateway/ask"
 	"slotgate/gateway/auth"
 	"slotgate/gateway/booking"
 	"slotgate/prefetch"
@@ -28,6 +29,7 @@ type shift struct {
 	jobs     []prefetch.Job
 	booking  *booking.Desk // nil where no bookings are taken
 	people   *booking.Registrar
+	live     *ask.Asker      // nil where the slots of every source are kept
 	gateway  *gateway.Server // nil without a gateway
 	admin    *admin.Server
 	end      context.CancelFunc // of settling
@@ -51,7 +53,7 @@ func (n *node) startShift(f *file) (*shift, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.makeJobs(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
+	if err := errors.Join(s.makeJobs(), s.makeLive(), s.makeDesk(), s.makeGateway(), s.makeAdmin()); err != nil {
 		return nil, errors.Join(err, s.registry.Retire(before))
 	}
 	// The last that may fail, and the first that others notice.
@@ -156,7 +158,7 @@ func (s *shift) makeGateway() error {
 		deps.Elsewhere = s.booking
 		deps.Holds = gateway.Holds{Named: s.file.Booking.Holds, Unnamed: s.file.Booking.HoldsUnnamed}
 	}
-	deps.Notify = s.notify()
+	deps.Notify, deps.Live = s.notify(), s.live
 	if n.demand != nil { // a typed nil would be a counter
 		deps.Demand = n.demand
 	}
@@ -170,7 +172,7 @@ func (s *shift) makeGateway() error {
 func (s *shift) makeAdmin() (err error) {
 	n := s.node
 	deps := admin.Deps{
-		Replica: n.replica, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
+		Replica: fresh{n.replica, s.live}, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
 		Gatherer: prometheus.Gatherers{n.metrics, s.metrics}, Detail: s.detail, Ages: n.replica.Ages, Chances: n.chances.Of,
 	}
 	if s.booking != nil {

@@ -26,24 +26,27 @@ type Breakers struct {
 
 // source is one entry of /api/sources, in the words of the contract.
 type source struct {
-	ID         scheduling.SourceID `json:"id"`
-	Name       string              `json:"name"`
-	Dialect    string              `json:"dialect"`
-	FHIR       scheduling.Release  `json:"fhir"`
-	State      scheduling.State    `json:"state"`
-	Slots      int                 `json:"slots"`
-	Windows    int                 `json:"windows"`
-	LastSync   *time.Time          `json:"lastSourceSync"`
-	AgeSeconds *int64              `json:"ageSeconds"`
-	Unusable   scheduling.Tally    `json:"unusable"`
-	Unmapped   scheduling.Tally    `json:"unmapped"`
-	Incomplete bool                `json:"incomplete"`
-	Emptied    bool                `json:"emptied"`
-	Breakers   Breakers            `json:"breakers"`
-	Budget     map[string]any      `json:"budget"`
-	Exclusive  string              `json:"exclusive"`
-	Ages       map[string]tierAge  `json:"ages"`
-	StillThere []chance            `json:"stillThere"`
+	ID      scheduling.SourceID `json:"id"`
+	Name    string              `json:"name"`
+	Dialect string              `json:"dialect"`
+	FHIR    scheduling.Release  `json:"fhir"`
+	State   scheduling.State    `json:"state"`
+	// Store: its slots are kept. Where not, each find asks it, and slots and
+	// windows are 0.
+	Store      bool               `json:"store"`
+	Slots      int                `json:"slots"`
+	Windows    int                `json:"windows"`
+	LastSync   *time.Time         `json:"lastSourceSync"`
+	AgeSeconds *int64             `json:"ageSeconds"`
+	Unusable   scheduling.Tally   `json:"unusable"`
+	Unmapped   scheduling.Tally   `json:"unmapped"`
+	Incomplete bool               `json:"incomplete"`
+	Emptied    bool               `json:"emptied"`
+	Breakers   Breakers           `json:"breakers"`
+	Budget     map[string]any     `json:"budget"`
+	Exclusive  string             `json:"exclusive"`
+	Ages       map[string]tierAge `json:"ages"`
+	StillThere []chance           `json:"stillThere"`
 	// Subscription is how we stand with what the source tells by itself: none,
 	// asked, live, silent or refused.
 	Subscription scheduling.SubscriptionState `json:"subscription"`
@@ -110,7 +113,7 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 	now := s.deps.Now()
 	out := source{
 		ID: src.ID, Name: src.Name, Dialect: src.Dialect, FHIR: src.Release,
-		State: f.Status.State(src, now), Slots: f.Slots, Windows: f.Windows,
+		State: f.Status.State(src, now), Store: !src.Live, Slots: f.Slots, Windows: f.Windows,
 		Unusable: orEmpty(f.Status.Unusable), Unmapped: orEmpty(f.Status.Unmapped),
 		Incomplete: f.Status.Incomplete, Emptied: f.Status.Emptied, Failures: f.Status.Failures,
 		Subscription: cmp.Or(f.Status.Subscription, "none"),

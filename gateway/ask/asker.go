@@ -20,7 +20,7 @@ import (
 type Deps struct {
 	Index   Index
 	Sources Sources
-	Numbers Numbers
+	Store   Store
 	Leads   Leads
 	// Live are the sources whose slots are not kept.
 	Live []scheduling.Source
@@ -58,9 +58,9 @@ func New(opts Options, deps Deps) (*Asker, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("live.%w", err)
 	}
-	if deps.Index == nil || deps.Sources == nil || deps.Numbers == nil || deps.Leads == nil ||
+	if deps.Index == nil || deps.Sources == nil || deps.Store == nil || deps.Leads == nil ||
 		deps.Life == nil || deps.Now == nil || deps.Logger == nil {
-		return nil, errors.New("ask: an index, sources, numbers, leads, a life, a clock and a logger are needed")
+		return nil, errors.New("ask: an index, sources, a store, leads, a life, a clock and a logger are needed")
 	}
 	m, err := newMetrics(deps.Registerer)
 	if err != nil {
@@ -77,6 +77,13 @@ func New(opts Options, deps Deps) (*Asker, error) {
 	}
 	slices.Sort(a.ids)
 	return a, nil
+}
+
+// Concerns tells whether the query asks one of them.
+func (a *Asker) Concerns(q scheduling.Query) bool {
+	return slices.ContainsFunc(a.ids, func(id scheduling.SourceID) bool {
+		return len(q.Sources) == 0 || slices.Contains(q.Sources, id)
+	})
 }
 
 // Live tells whether the slots of the source are not kept.

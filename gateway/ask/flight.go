@@ -73,10 +73,8 @@ func (a *Asker) fly(s *source, why purpose, scope scheduling.Scope) result {
 	ctx, cancel := context.WithTimeout(a.deps.Life, a.opts.Timeout)
 	defer cancel()
 	answer := scheduling.Answer{Source: s.ID, Asked: scheduling.Answered}
+	answer.Fetch = a.number(ctx, s)
 	var err error
-	if answer.Fetch, err = a.deps.Numbers.Begin(ctx, s.ID); err != nil {
-		answer.Fetch = 0 // the safe side: what was claimed lately stays hidden
-	}
 	began := time.Now()
 	fetch := a.deps.Sources.Find
 	if why == toCheck {
@@ -93,7 +91,37 @@ func (a *Asker) fly(s *source, why purpose, scope scheduling.Scope) result {
 	if !answer.Fetched.Complete {
 		answer.Asked = scheduling.Partly
 	}
-	return result{layer: a.deps.Index.Layer(answer), asked: answer.Asked}
+	got := result{layer: a.deps.Index.Layer(answer), asked: answer.Asked}
+	a.keepNews(ctx, s, got.layer)
+	return got
+}
+
+// storeTime is how long the store may take beside a question.
+const storeTime = time.Second
+
+// number is that of a fetch which begins now; 0, the safe side, where nobody can
+// give one: what was claimed lately stays hidden.
+func (a *Asker) number(ctx context.Context, s *source) uint64 {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	n, err := a.deps.Store.Begin(ctx, s.ID)
+	if err != nil {
+		a.deps.Logger.Debug("a question has no number", "source", s.ID, "error", err)
+		return 0
+	}
+	return n
+}
+
+// keepNews keeps who and where was new: references to them must lead somewhere.
+func (a *Asker) keepNews(ctx context.Context, s *source, layer Layer) {
+	if layer == nil || layer.News().Len() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if err := a.deps.Store.MergeDirectory(ctx, s.ID, layer.News()); err != nil {
+		a.deps.Logger.Debug("what an answer brought along for the directory was not kept", "source", s.ID, "error", err)
+	}
 }
 
 // refused judges an error: that we do not ask now is ours, all else the
@@ -120,12 +148,13 @@ func (a *Asker) empty(s *source, asked scheduling.Asked) Layer {
 	return a.deps.Index.Layer(scheduling.Answer{Source: s.ID, Asked: asked, At: a.deps.Now(), Status: s.standing()})
 }
 
-// held holds the answer to what was asked: what a source tells besides is not
-// ours to show, the page that it belongs to is another one.
+// held holds the answer to the days that were asked for: what a source tells
+// besides is known in part only. Other schedules than those asked for are judged
+// by the query, as all are.
 func held(got *scheduling.Fetched, scope scheduling.Scope) {
 	wanted := make(map[scheduling.WindowKey][]scheduling.Slot, len(got.Windows))
 	for key, slots := range got.Windows {
-		if scope.Covers(key) {
+		if scope.Days.Has(key.Day) {
 			wanted[key] = slots
 		}
 	}

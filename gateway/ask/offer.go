@@ -37,6 +37,8 @@ func (a *Asker) Remember(ctx context.Context, offers []scheduling.Hit) {
 			leads[o.Setting.Source][scheduling.ResourceID(o.Setting.Source, scheduling.KindSlot, slot.ID)] = lead
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
 	for id, some := range leads {
 		if err := a.deps.Leads.Remember(ctx, id, some, a.opts.Keep); err != nil {
 			a.metrics.unkept(id, len(some))
@@ -62,7 +64,7 @@ func leadOf(o *scheduling.Hit) scheduling.Lead {
 // Errors: slot-taken where the source has it no longer, or it is claimed;
 // source-slow, source-down and others where the source cannot be asked; shedding.
 func (a *Asker) Offer(ctx context.Context, id string) (hit scheduling.Hit, ok bool, err error) {
-	return a.again(ctx, id, func(v View) (scheduling.Hit, bool) { return v.Offer(id) })
+	return again(ctx, a, id, func(v View) (scheduling.Hit, bool) { return v.Offer(id) })
 }
 
 // BySlots is Offer for the offer that is made of exactly these Slots of ours.
@@ -70,10 +72,18 @@ func (a *Asker) BySlots(ctx context.Context, slots []string) (hit scheduling.Hit
 	if len(slots) == 0 {
 		return scheduling.Hit{}, false, nil
 	}
-	return a.again(ctx, slots[0], func(v View) (scheduling.Hit, bool) { return v.BySlots(slots) })
+	return again(ctx, a, slots[0], func(v View) (scheduling.Hit, bool) { return v.BySlots(slots) })
 }
 
-func (a *Asker) again(ctx context.Context, id string, find func(View) (scheduling.Hit, bool)) (hit scheduling.Hit, ok bool, err error) {
+// Slot asks for one Slot of ours.
+//
+// Errors: those of Offer.
+func (a *Asker) Slot(ctx context.Context, id string) (record scheduling.Record, ok bool, err error) {
+	return again(ctx, a, id, func(v View) (scheduling.Record, bool) { return v.Read(scheduling.KindSlot, id) })
+}
+
+// again asks the source to which an id leads, and finds in what it answers.
+func again[T any](ctx context.Context, a *Asker, id string, find func(View) (T, bool)) (hit T, ok bool, err error) {
 	s := a.of(id)
 	if s == nil {
 		return hit, false, nil

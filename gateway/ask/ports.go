@@ -20,15 +20,20 @@ type Sources interface {
 	Again(ctx context.Context, source scheduling.SourceID, scope scheduling.Scope) (scheduling.Fetched, error)
 }
 
-// Numbers number fetches: the order of fetches and of claims (law 4).
-type Numbers interface {
+// Store is what all nodes share. No slot ever goes there.
+type Store interface {
+	// Begin numbers a fetch: the order of fetches and of claims (law 4).
 	Begin(ctx context.Context, source scheduling.SourceID) (fetch uint64, err error)
+	// MergeDirectory adds who and where an answer brought along.
+	MergeDirectory(ctx context.Context, source scheduling.SourceID, found scheduling.Directory) error
 }
 
 // Layer is an answer made ready to be found in. It is immutable.
 type Layer interface {
 	// Source is whose answer it is.
 	Source() scheduling.SourceID
+	// News is what it brought along for the directory and nobody knew.
+	News() scheduling.Directory
 }
 
 // Index finds in answers, by the same rules as in everything else.
@@ -47,6 +52,7 @@ type View interface {
 	Find(q scheduling.Query) (scheduling.Found, error)
 	Offer(id string) (scheduling.Hit, bool)
 	BySlots(slots []string) (scheduling.Hit, bool)
+	Read(kind scheduling.Kind, id string) (scheduling.Record, bool)
 }
 
 // Leads remember where ids lead.

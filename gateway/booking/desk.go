@@ -13,7 +13,9 @@ import (
 
 // Deps is what the desk works with. Patients may be nil: nobody is registered.
 type Deps struct {
-	Offers   Offers
+	Offers Offers
+	// Live may be nil: the slots of every source are kept.
+	Live     Live
 	Books    Books
 	Holds    Holds
 	Keys     Keys

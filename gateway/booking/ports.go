@@ -24,6 +24,16 @@ type Offers interface {
 	Gone(id string) bool
 }
 
+// Live asks the sources whose slots are not kept whether an offer is there
+// still. ok is false, without an error, where the id leads nowhere.
+//
+// Errors: slot-taken where the source has it no longer, or another has claimed
+// it; source-slow, source-down and others where it cannot be asked; shedding.
+type Live interface {
+	Offer(ctx context.Context, id string) (hit scheduling.Hit, ok bool, err error)
+	BySlots(ctx context.Context, slots []string) (hit scheduling.Hit, ok bool, err error)
+}
+
 // Books keeps the entries. One implementation is the cache (Redis), another the
 // twin in bookingtest; both run bookingtest.Contract.
 //

@@ -25,7 +25,7 @@ func (d *Desk) Read(ctx context.Context, c Caller, id string) (View, error) {
 	case err != nil && !is(err, scheduling.UnknownID):
 		return View{}, err
 	case err != nil || e.State == scheduling.EntryFree:
-		return d.readOffer(id, e, c)
+		return d.readOffer(ctx, id, e, c)
 	case e.Principal != c.Principal:
 		return View{}, refuseUnknown()
 	case e.State != scheduling.EntryBooked && (e.State != scheduling.EntryCancelled || e.Absent == nil):
@@ -40,8 +40,12 @@ func (d *Desk) Read(ctx context.Context, c Caller, id string) (View, error) {
 }
 
 // readOffer shows what is open.
-func (d *Desk) readOffer(id string, e scheduling.Entry, c Caller) (View, error) {
-	if hit, ok := d.Offers.Offer(id); ok {
+func (d *Desk) readOffer(ctx context.Context, id string, e scheduling.Entry, c Caller) (View, error) {
+	hit, ok, err := d.offer(ctx, id, true)
+	if err != nil {
+		return View{}, err
+	}
+	if ok {
 		return d.view(scheduling.Entry{ID: hit.ID, Source: hit.Setting.Source, Version: e.Version, State: scheduling.EntryFree, Offer: d.recordOf(hit.Offer)}), nil
 	}
 	if e.State == scheduling.EntryFree && e.Principal == c.Principal {

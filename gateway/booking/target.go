@@ -30,7 +30,11 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 	hit, ok := scheduling.Hit{}, false
 	claimed := false
 	if t.ID == "" && len(t.Slots) > 0 {
-		if hit, ok = d.Offers.BySlots(t.Slots); ok {
+		var gone error
+		if hit, ok = d.Offers.BySlots(t.Slots); !ok {
+			hit, ok, gone = d.liveBySlots(ctx, t.Slots)
+		}
+		if ok {
 			t.ID = hit.ID
 		} else {
 			id, err := d.holder(ctx, t.Slots)
@@ -38,6 +42,9 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 				return found{}, err
 			}
 			t.ID, claimed = id, id != ""
+		}
+		if t.ID == "" && gone != nil {
+			return found{}, gone
 		}
 	}
 	if !scheduling.ValidID(t.ID) {
@@ -48,8 +55,10 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 		return found{}, err
 	}
 	known := err == nil
-	if !ok {
-		hit, ok = d.Offers.Offer(t.ID)
+	if !ok && (!known || e.State == scheduling.EntryFree) {
+		if hit, ok, err = d.offer(ctx, t.ID, known); err != nil {
+			return found{}, err
+		}
 	}
 	f, err := d.weigh(t, e, known, hit, ok)
 	if err != nil {
