@@ -57,6 +57,11 @@ type Options struct {
 	// its patients. The entry itself stays for ever. Default 720h.
 	KeepPatients time.Duration `yaml:"keep_patients"`
 
+	// BudgetWait is how long a call of a source waits at most for Redis' word on
+	// what all nodes may ask of it. Then the node goes by its own part of the
+	// limits, until Redis answers again. Default 250ms.
+	BudgetWait time.Duration `yaml:"budget_wait"`
+
 	// Batch is the largest number of windows or records that one script writes.
 	// Redis serves nobody else meanwhile: 500 take about a millisecond. Default 500.
 	Batch int `yaml:"batch"`
@@ -79,6 +84,7 @@ func (o *Options) SetDefaults() {
 	fill(&o.PoolSize, 16)
 	fill(&o.WaitTimeout, time.Second)
 	fill(&o.PutBack, 2*time.Second)
+	fill(&o.BudgetWait, 250*time.Millisecond)
 	fill(&o.KeepPatients, 30*24*time.Hour)
 	fill(&o.Batch, 500)
 	fill(&o.FeedLength, 1000)
@@ -142,6 +148,7 @@ func (o *Options) limits() []error {
 		{"write_timeout", o.WriteTimeout},
 		{"feed_poll", o.FeedPoll},
 		{"wait_timeout", o.WaitTimeout},
+		{"budget_wait", o.BudgetWait},
 	} {
 		if d.value < 10*time.Millisecond || d.value > 10*time.Minute {
 			errs = append(errs, config.At(d.field, "must be from 10ms to 10m"))

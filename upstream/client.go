@@ -94,8 +94,13 @@ func (c *Client) connect(deps Deps, transport http.RoundTripper) (err error) {
 		c.breakers[g] = newBreaker(c.source.ID, g, c.opts.Limits, func(open bool) { c.breakerChanged(g, open) })
 		c.metrics.breaker(g, false)
 	}
-	c.budget = newBudget(c.source.ID, c.opts.Limits, deps.Now)
 	c.spare = newSpare(c.opts.Limits)
+	c.budget = newBudget(c.source.ID, c.opts.Limits, deps.Now)
+	c.budget.day = newDayCount(c.opts.Limits, c.source.Zone)
+	c.budget.spare, c.budget.spareRate, c.budget.metrics = c.spare, c.spare.Limit(), c.metrics
+	if with := deps.Budgets(c.source.ID); with != nil {
+		c.budget.joint = newJoint(with, c.opts.Limits.OwnShare)
+	}
 	c.wire = &wire{
 		client: newHTTPClient(c.base, transport), writer: newWriter(transport), base: c.base,
 		accept: accept(c.opts.Quirks.Accept), agent: deps.UserAgent, max: c.opts.Limits.MaxBody, others: c.opts.Quirks.origins(),
@@ -163,6 +168,7 @@ func (c *Client) Way() string {
 
 // Close lets go of idle connections. Calls under way go on to their end.
 func (c *Client) Close() error {
+	c.budget.close()
 	c.idle()
 	return nil
 }

@@ -23,6 +23,9 @@ type metrics struct {
 	cuts     *prometheus.CounterVec
 	forbids  *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
+	asks     *prometheus.CounterVec
+	alone    *prometheus.GaugeVec
+	day      *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -44,6 +47,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		logins:   counter("logins_total", "Tokens that were got (granted, or shared by another node), and logins that failed (refused, down, nonsense).", "outcome"),
 		cuts:     counter("pressure_total", "Times that a source was asked for less from then on, since it showed that it was asked for too much."),
 		forbids:  counter("no_store_answers_total", "Answers with slots that say no-store, of sources whose slots are kept."),
+		asks:     counter("budget_asks_total", "Questions to Redis what may be asked of a source, by outcome: ok or failed.", "outcome"),
+		day:      counter("day_spent_total", "Calls that were not made since those of the day are used up, by lane.", "lane"),
+		alone: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "slotgate_upstream_budget_alone", Help: "1 while Redis does not answer and this node goes by its own part of a source's limits.",
+		}, []string{"source"}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
 		}, []string{"source", "lane"}),
@@ -56,7 +64,7 @@ func (m *metrics) register(reg prometheus.Registerer) error {
 		return nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.logins, m.cuts, m.forbids, m.breaker} {
+	for _, c := range []prometheus.Collector{m.calls, m.duration, m.bytes, m.pages, m.retries, m.unusable, m.logins, m.cuts, m.asks, m.alone, m.day, m.forbids, m.breaker} {
 		errs = append(errs, reg.Register(c))
 	}
 	return errors.Join(errs...)
@@ -93,6 +101,25 @@ func (m *sourceMetrics) cut() { m.all.cuts.WithLabelValues(m.source).Inc() }
 
 func (m *sourceMetrics) noStore() { m.all.forbids.WithLabelValues(m.source).Inc() }
 
+// asked is told whether Redis said what may be asked of the source.
+func (m *sourceMetrics) asked(ok bool) {
+	if m == nil {
+		return
+	}
+	outcome, alone := "ok", 0.0
+	if !ok {
+		outcome, alone = "failed", 1
+	}
+	m.all.asks.WithLabelValues(m.source, outcome).Inc()
+	m.all.alone.WithLabelValues(m.source).Set(alone)
+}
+
+func (m *sourceMetrics) spent(l lane, calls int) {
+	if m != nil {
+		m.all.day.WithLabelValues(m.source, string(l)).Add(float64(calls))
+	}
+}
+
 func (m *sourceMetrics) unusable(tally scheduling.Tally) {
 	for reason, n := range tally {
 		m.all.unusable.WithLabelValues(m.source, string(reason)).Add(float64(n))
@@ -121,4 +148,7 @@ func (m *sourceMetrics) forget() {
 	m.all.cuts.DeletePartialMatch(only)
 	m.all.forbids.DeletePartialMatch(only)
 	m.all.breaker.DeletePartialMatch(only)
+	m.all.asks.DeletePartialMatch(only)
+	m.all.alone.DeletePartialMatch(only)
+	m.all.day.DeletePartialMatch(only)
 }

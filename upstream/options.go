@@ -95,6 +95,19 @@ type Prefetch struct {
 type Limits struct {
 	Rate        float64 `yaml:"rate"`        // calls a second; default: 10
 	Concurrency int     `yaml:"concurrency"` // calls at once; default: 4
+	// Day is calls a day, cut in the source's timezone (UTC where it has none);
+	// 0: any number; default: 0.
+	Day int `yaml:"day"`
+	// DayPrefetch is the part of day from which on nothing is prefetched;
+	// default: 0.8.
+	DayPrefetch float64 `yaml:"day_prefetch"`
+	// DayRead is the part of day from which on nothing is read for callers: the
+	// rest is for holding and booking; default: 0.95.
+	DayRead float64 `yaml:"day_read"`
+	// OwnShare is the part of rate and concurrency that each node goes by while
+	// Redis does not answer; 0: an equal part for each of the nodes known last;
+	// default: 0.
+	OwnShare float64 `yaml:"own_share"`
 	// Timeout is for one call, from sending to the last byte; default: 30s.
 	Timeout config.Duration `yaml:"timeout"`
 	// Retries is how often a read is tried again at once; default: 2.
@@ -160,6 +173,8 @@ func (p *Prefetch) SetDefaults() {
 func (l *Limits) SetDefaults() {
 	setDefault(&l.Rate, 10)
 	setDefault(&l.Concurrency, 4)
+	setDefault(&l.DayPrefetch, 0.8)
+	setDefault(&l.DayRead, 0.95)
 	setDefault(&l.Timeout, config.Duration(30*time.Second))
 	if l.Retries == nil {
 		l.Retries = new(int)
@@ -266,6 +281,10 @@ func (l *Limits) Validate() error {
 	return errors.Join(
 		need("rate", l.Rate > 0 && l.Rate <= 10_000, "is %v; write calls a second, above 0", l.Rate),
 		need("concurrency", l.Concurrency >= 1 && l.Concurrency <= 1000, "is %d; write 1 to 1000", l.Concurrency),
+		need("day", l.Day >= 0 && l.Day <= 1_000_000_000, "is %d; write calls a day, or 0 for any number", l.Day),
+		need("day_prefetch", l.DayPrefetch > 0 && l.DayPrefetch <= 1, "is %v; write a part of day, above 0 and up to 1", l.DayPrefetch),
+		need("day_read", l.DayRead >= l.DayPrefetch && l.DayRead <= 1, "is %v; write a part of day, from day_prefetch up to 1", l.DayRead),
+		need("own_share", l.OwnShare >= 0 && l.OwnShare <= 1, "is %v; write a part, up to 1, or 0 for an equal part", l.OwnShare),
 		need("timeout", l.Timeout > 0, "is %v; write a duration such as 30s", l.Timeout),
 		need("retries", l.Retries == nil || *l.Retries >= 0 && *l.Retries <= 10, "write 0 to 10"),
 		need("retry_wait", l.RetryWait > 0, "is %v; write a duration such as 5s", l.RetryWait),

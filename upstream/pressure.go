@@ -52,6 +52,15 @@ func (p *pressure) at(now time.Time) float64 {
 	return p.share
 }
 
+// set takes over what all nodes found out. A cut by another is as good as ours:
+// the signs of calls that were under way then are not counted again.
+func (p *pressure) set(share float64, now time.Time) {
+	if share < p.at(now)-0.01 {
+		p.cut = now
+	}
+	p.share, p.grown = math.Max(leastShare, share), now
+}
+
 // feel learns from a call that has ended. It tells whether the share was cut.
 func (p *pressure) feel(op string, took time.Duration, err error, now time.Time) bool {
 	p.at(now)

@@ -27,6 +27,9 @@ type Deps struct {
 	// Tokens is where the nodes share their login at a source; nil, or giving
 	// nil: each node logs in by itself.
 	Tokens func(scheduling.SourceID) token.Store
+	// Budgets is where the nodes share what may be asked of a source; nil, or
+	// giving nil: each node goes by the limits itself.
+	Budgets func(scheduling.SourceID) SharedBudget
 	// UserAgent is what the EHRs see of us; default: slotgate.
 	UserAgent string
 }
@@ -40,6 +43,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Tokens == nil {
 		d.Tokens = func(scheduling.SourceID) token.Store { return nil }
+	}
+	if d.Budgets == nil {
+		d.Budgets = func(scheduling.SourceID) SharedBudget { return nil }
 	}
 	if d.UserAgent == "" {
 		d.UserAgent = "slotgate"

@@ -43,7 +43,7 @@ func newStack(s *stack, w *wire) sender {
 	send = s.loggedIn(send) // a token, renewed once where it is refused
 	send = s.timed(send)    // limits.timeout, or the call's own
 	send = s.observed(send) // metrics
-	send = s.budgeted(send) // by lane: limits.rate, limits.concurrency, less under pressure, and the pause that the source asked for
+	send = s.budgeted(send) // by lane, of all nodes: limits.rate, concurrency, less under pressure, limits.day, and the pause that the source asked for
 	send = s.broken(send)   // a breaker each for reads, writes and prefetch
 	return s.retried(send)  // limits.retries, reads only
 }
@@ -159,10 +159,11 @@ func (s *stack) observed(next sender) sender {
 // budgeted waits for the source's budget, and heeds its wish for a pause.
 func (s *stack) budgeted(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
-		if err := s.budget.enter(ctx, c.lane); err != nil {
+		l := s.budget.laneOf(c)
+		if err := s.budget.enter(ctx, l); err != nil {
 			return nil, err
 		}
-		defer s.budget.leave(c.lane)
+		defer s.budget.leave(l)
 		if c.lane == laneRevalidate {
 			s.spare.ReserveN(time.Now(), 1)
 		}

@@ -44,7 +44,7 @@ func (n *node) startShift(f *file) (*shift, error) {
 	var err error
 	if n.current == nil {
 		s.registry, err = upstream.NewRegistry(f.Sources, upstream.Deps{
-			Logger: n.log, Registerer: n.metrics, Tokens: n.tokens, UserAgent: f.userAgent(),
+			Logger: n.log, Registerer: n.metrics, Tokens: n.tokens, UserAgent: f.userAgent(), Budgets: n.budget,
 		})
 	} else {
 		before = n.current.registry

@@ -1,0 +1,171 @@
+package cache
+
+// budgetSource gives out the calls of a source to the nodes that ask for them.
+// Who asks is granted what its turn is, as if all calls of all nodes stood in one
+// queue: by lane, a lower one after each 19 calls of higher ones, and within a
+// lane the node first that was served longest ago. What is another's turn is
+// left for it to fetch. The last place of three or more is not for lanes in
+// which nobody waits (the 4th and 5th).
+//
+// A node is taken to have what it told last until its lease ends, to wait for a
+// shorter while, and is known for a longer one. Of limits that differ the lowest
+// holds while whoever has it makes calls.
+//
+//	KEYS     1 budget, 2 nodes
+//	ARGV     1 node, 2 "1" it is gone, 3 lease, 4 how long its waiting counts, 5 how long spare tokens live,
+//	         6 how long it is known, 7 the longest pause (all in ms), 8 rate (calls a second), 9 places,
+//	         10 urgent calls under way, 11 others, 12 spare tokens wanted, 13 of them given back,
+//	         14 calls made without asking, 15 share, 16 ms in which it recovers, 17 pause in ms, 18 nodes known,
+//	         19 day, 20 its begin, 21 its end (ms since 1970), 22-26 calls of the day by lane (0: any), 27-31 waiting by lane
+//	returns  now (ms since 1970), 1 when that is not in the day (then nothing else);
+//	         share (millionths), pause (ms), places, calls of others, nodes, wait (microseconds), calls of the day,
+//	         spare tokens, then the calls granted by lane
+const budgetSource = `
+local function arg(i) return tonumber(ARGV[i]) end
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000
+if now < arg(20) or now >= arg(21) then
+  return {math.floor(now), 1}
+end
+local function ms(n) return string.format('%.3f', n) end
+
+local me = {rate = arg(8), places = arg(9), urgent = arg(10), lazy = arg(11), w = {}, s = {}}
+local before = {}
+for r = 1, 5 do
+  me.w[r], me.s[r] = arg(26 + r), now
+end
+local nodes, known = {me}, 1
+local flat = redis.call('HGETALL', KEYS[2])
+for i = 1, #flat, 2 do
+  local f = {}
+  for v in string.gmatch(flat[i + 1], '%S+') do f[#f + 1] = tonumber(v) end
+  local age = math.abs(now - f[1])
+  if flat[i] == ARGV[1] then
+    for r = 1, 5 do
+      if f[6 + r] > 0 then me.s[r] = math.min(now, f[11 + r]) end
+    end
+  elseif age > arg(6) then
+    redis.call('HDEL', KEYS[2], flat[i])
+  else
+    known = known + 1
+    if age <= arg(3) then
+      local n = {rate = f[2], places = f[3], urgent = f[4], lazy = f[5], out = 0, w = {}, s = {}}
+      if age <= arg(5) then n.out = f[6] end
+      for r = 1, 5 do
+        n.w[r], n.s[r] = 0, f[11 + r]
+        if age <= arg(4) then n.w[r] = f[6 + r] end
+      end
+      nodes[#nodes + 1] = n
+    end
+  end
+end
+
+local rate, places, others, lazies, out, waiting = me.rate, me.places, 0, me.lazy, 0, 0
+for i = 2, #nodes do
+  local n = nodes[i]
+  rate, places = math.min(rate, n.rate), math.min(places, n.places)
+  others, lazies, out = others + n.urgent + n.lazy, lazies + n.lazy, out + n.out
+  for r = 1, 5 do waiting = waiting + n.w[r] end
+end
+
+local b = redis.call('HMGET', KEYS[1], 'tokens', 'filled', 'share', 'grown', 'until', 'day', 'spent', 'born', 'passed')
+local born = math.min(now, tonumber(b[8] or now))
+local share = tonumber(b[3] or 1)
+share = math.min(1, share + 0.95 * math.max(0, now - tonumber(b[4] or now)) / arg(16), arg(15))
+local pause = math.min(math.max(tonumber(b[5] or 0) - now, arg(17), 0), arg(7))
+local day, spent = tonumber(b[6] or -1), tonumber(b[7] or 0)
+if arg(19) > day then
+  day, spent = arg(19), 0
+end
+spent = math.max(0, spent + arg(14) - arg(13))
+
+local pace = rate * share / 1000
+local burst = math.max(1, math.max(places, math.ceil(rate / 10)) * share)
+local tokens = tonumber(b[1] or (arg(18) > 1 and 1 or burst))
+tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + arg(13)
+tokens = math.max(0, math.min(tokens, burst - out))
+places = math.max(1, math.floor(places * share + 0.5))
+local room = places
+if places >= 3 then room = places - 1 end
+local mine, most = me.urgent + me.lazy, places
+if arg(18) > 1 and now - born < arg(3) / 2 then
+  most = math.max(1, math.floor(places / arg(18)))
+end
+
+local passed, told = {0, 0, 0, 0, 0}, {}
+local at = 1
+for v in string.gmatch(b[9] or '', '%S+') do
+  passed[at] = tonumber(v)
+  at = at + 1
+end
+for r = 1, 5 do told[r] = passed[r] end
+local function head(r)
+  local first
+  for i = 1, #nodes do
+    local n = nodes[i]
+    if n.w[r] > 0 and (not first or n.s[r] < first.s[r]) then first = n end
+  end
+  return first
+end
+local granted, ahead, busy, wait = {0, 0, 0, 0, 0}, 0, mine + others, 0
+while pause <= 0 and busy < places do
+  local lane, first
+  for r = 1, 5 do
+    local cap = arg(21 + r)
+    if (cap == 0 or spent + ahead < cap) and (r < 4 or lazies < room) and head(r) then
+      if passed[r] >= 19 then
+        lane = r
+        break
+      end
+      first = first or r
+    end
+  end
+  lane = lane or first
+  if not lane then break end
+  local n = head(lane)
+  if n == me and mine >= most then break end
+  if tokens - ahead < 1 then
+    wait = (1 + ahead - tokens) / pace
+    break
+  end
+  n.w[lane], n.s[lane] = n.w[lane] - 1, now + busy / 1000
+  for r = lane + 1, 5 do
+    if head(r) then
+      passed[r] = passed[r] + 1
+      if n == me then told[r] = told[r] + 1 end
+    end
+  end
+  passed[lane] = 0
+  if n == me then
+    told[lane], granted[lane], tokens, spent, mine = 0, granted[lane] + 1, tokens - 1, spent + 1, mine + 1
+    if lane < 4 then me.urgent = me.urgent + 1 else me.lazy = me.lazy + 1 end
+  else
+    ahead = ahead + 1
+  end
+  if lane >= 4 then lazies = lazies + 1 end
+  busy = busy + 1
+end
+
+local spare = 0
+if waiting == 0 and pause <= 0 and places >= 3 and most == places then
+  spare = math.max(0, math.min(arg(12), math.floor(tokens - 1)))
+  if arg(26) > 0 then spare = math.max(0, math.min(spare, arg(26) - spent)) end
+  tokens, spent = tokens - spare, spent + spare
+end
+
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'filled', ms(now), 'share', string.format('%.6f', share),
+  'grown', ms(now), 'until', ms(now + pause), 'day', day, 'spent', spent, 'born', ms(born), 'passed', table.concat(told, ' '))
+redis.call('PEXPIRE', KEYS[1], 172800000)
+if ARGV[2] == '1' then
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  known = known - 1
+else
+  local since = {}
+  for r = 1, 5 do since[r] = ms(me.s[r]) end
+  redis.call('HSET', KEYS[2], ARGV[1], table.concat({ms(now), ARGV[8], ARGV[9], me.urgent, me.lazy, spare,
+    table.concat(me.w, ' '), table.concat(since, ' ')}, ' '))
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+return {math.floor(now), 0, math.floor(share * 1000000), math.ceil(pause), places, others + waiting, known, math.ceil(wait * 1000),
+  spent, spare, granted[1], granted[2], granted[3], granted[4], granted[5]}
+`
