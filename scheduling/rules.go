@@ -73,7 +73,7 @@ func (rs Rules) Validate() error {
 		}
 		for before := range n {
 			if rs[before].overlaps(&rs[n]) {
-				all = append(all, fmt.Errorf("[%d].visit_type: the rule is for what rule %d is for (counted from 0), and for the same patients; take the visit type out of one, or give them other patients or ages", n, before))
+				all = append(all, fmt.Errorf("[%d].visit_type: the rule is for what rules[%d] is for, and for the same patients; take the visit type out of one, or give them other patients or ages", n, before))
 				break
 			}
 		}

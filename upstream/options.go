@@ -66,6 +66,8 @@ type Options struct {
 	// Codes is a file that maps the source's own codes to common ones: CSV
 	// (system,code,common_system,common_code,display) or a FHIR ConceptMap.
 	Codes config.Path `yaml:"codes"`
+	// Rules are the clinic's own, by visit type.
+	Rules []RuleOptions `yaml:"rules"`
 }
 
 // Prefetch are the keys of a source that the prefetch follows. They stand here
@@ -219,6 +221,7 @@ func (o *Options) Validate() error {
 		within("quirks", o.Quirks.Validate()),
 		o.checkWays(),
 		o.checkCodes(),
+		o.checkRules(),
 	)
 }
 
@@ -341,5 +344,6 @@ func (o *Options) Source() scheduling.Source {
 		MaxAge:     o.Prefetch.MaxAge.Std(),
 		StaleAfter: o.Prefetch.StaleAfter.Std(),
 		Horizon:    int(o.Prefetch.Horizon.Std() / (24 * time.Hour)),
+		Rules:      o.rules(),
 	}
 }
