@@ -52,7 +52,7 @@ func (s *story) note(format string, args ...any) {
 func (s *story) draw(t *rapid.T) (c booking.Caller, patient, id string) {
 	name := rapid.SampledFrom([]string{"ann", "bob"}).Draw(t, "who")
 	slot := rapid.IntRange(0, 2).Draw(t, "slot")
-	id = s.offer(slot)
+	id = s.chain(slot, rapid.IntRange(1, 3-slot).Draw(t, "slots of the offer"))
 	if len(s.ids) > 0 && rapid.Bool().Draw(t, "known") {
 		id = rapid.SampledFrom(s.ids).Draw(t, "id")
 	}

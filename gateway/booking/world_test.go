@@ -28,6 +28,8 @@ type world struct {
 	ehr     *bookingtest.EHR
 	slots   []scheduling.Slot
 	setting *scheduling.Setting
+	rule    *scheduling.Rule // by which offers are made; nil for none
+	longest int              // slots of an offer
 	log     *syncText
 	reg     *prometheus.Registry
 	desk    *booking.Desk
@@ -67,7 +69,7 @@ func newWorld(t testing.TB, slots int, change ...func(*scheduling.Abilities)) *w
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{clock: bookingtest.NewClock(opening.Add(-72 * time.Hour)), log: &syncText{}}
+	w := &world{longest: 3, clock: bookingtest.NewClock(opening.Add(-72 * time.Hour)), log: &syncText{}}
 	w.store = bookingtest.NewStore(w.clock)
 	for i := range slots {
 		at := opening.Add(time.Duration(i) * 30 * time.Minute)
@@ -142,43 +144,81 @@ func (w *world) refetches() int {
 }
 
 // offer is the id of the slot's offer as it would be found now.
-func (w *world) offer(slot int) string {
-	id := w.slots[slot].ID
-	return scheduling.OfferID(napa, w.store.Generation(napa, id), id)
-}
+func (w *world) offer(slot int) string { return w.chain(slot, 1) }
 
-// Offer gives what no claim hides.
-func (w *world) Offer(id string) (scheduling.Hit, bool) {
-	for i, slot := range w.slots {
-		if w.offer(i) != id {
-			continue
-		}
-		if _, claimed := w.store.Claimed(napa, slot.ID); claimed {
-			break
-		}
-		return scheduling.Hit{Offer: scheduling.Offer{ID: id, Slots: []scheduling.Slot{slot}, Setting: w.setting}}, true
+// chain is the id of the offer of n slots from this one on.
+func (w *world) chain(slot, n int) string {
+	generation := uint32(0)
+	for _, s := range w.slots[slot : slot+n] {
+		generation = max(generation, w.store.Generation(napa, s.ID))
 	}
-	return scheduling.Hit{}, false
+	return w.rule.OfferID(napa, generation, w.ids(slot, n)...)
 }
 
-func (w *world) BySlots(slots []string) (scheduling.Hit, bool) {
-	for i, slot := range w.slots {
-		if slices.Equal(slots, []string{scheduling.ResourceID(napa, scheduling.KindSlot, slot.ID)}) {
-			return w.Offer(w.offer(i))
-		}
-	}
-	return scheduling.Hit{}, false
+func (w *world) ids(slot, n int) []string {
+	return scheduling.OfferRecord{Slots: w.slots[slot : slot+n]}.SlotIDs()
 }
 
-func (w *world) Gone(id string) bool {
-	for _, slot := range w.slots {
-		for g := range w.store.Generation(napa, slot.ID) + 1 {
-			if scheduling.OfferID(napa, g, slot.ID) == id {
-				return true
+// chains calls yield for all that can be made of the slots, until it says stop.
+func (w *world) chains(yield func(slot, n int) bool) {
+	for i := range w.slots {
+		for n := 1; i+n <= len(w.slots); n++ {
+			if !yield(i, n) {
+				return
 			}
 		}
 	}
-	return false
+}
+
+// Offer gives what no claim hides.
+func (w *world) Offer(id string) (hit scheduling.Hit, ok bool) {
+	w.chains(func(slot, n int) bool {
+		if w.chain(slot, n) != id {
+			return true
+		}
+		for _, s := range w.ids(slot, n) {
+			if _, claimed := w.store.Claimed(napa, s); claimed {
+				return false
+			}
+		}
+		hit, ok = scheduling.Hit{Offer: scheduling.Offer{ID: id, Slots: w.slots[slot : slot+n], Setting: w.setting, Rule: w.rule}}, true
+		return false
+	})
+	return hit, ok
+}
+
+func (w *world) BySlots(slots []string) (hit scheduling.Hit, ok bool) {
+	w.chains(func(slot, n int) bool {
+		if n > w.longest || !slices.Equal(slots, w.ours(slot, n)) {
+			return true
+		}
+		hit, ok = w.Offer(w.chain(slot, n))
+		return false
+	})
+	return hit, ok
+}
+
+// ours are our ids of n slots.
+func (w *world) ours(slot, n int) []string {
+	var out []string
+	for _, id := range w.ids(slot, n) {
+		out = append(out, scheduling.ResourceID(napa, scheduling.KindSlot, id))
+	}
+	return out
+}
+
+func (w *world) Gone(id string) (gone bool) {
+	w.chains(func(slot, n int) bool {
+		for g := range uint32(8) {
+			gone = gone || w.rule.OfferID(napa, g, w.ids(slot, n)...) == id && id != w.chain(slot, n)
+		}
+		for _, s := range w.ids(slot, n) {
+			_, claimed := w.store.Claimed(napa, s)
+			gone = gone || claimed && id == w.chain(slot, n)
+		}
+		return !gone
+	})
+	return gone
 }
 
 func caller(name string) booking.Caller {

@@ -84,10 +84,17 @@ func NewEHR(clock *Clock, can scheduling.Abilities, slots ...scheduling.Slot) *E
 		folk: newFolk(),
 		next: map[scheduling.CallKind][]Fault{}, state: map[Fault]bool{}, Writes: map[scheduling.CallKind]int{}, LateBy: 30 * time.Second,
 	}
+	h.AddSlots(slots...)
+	return h
+}
+
+// AddSlots opens more slots. Whether they overlap is nothing to this EHR.
+func (h *EHR) AddSlots(slots ...scheduling.Slot) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, s := range slots {
 		h.slots[s.ID] = &slot{start: s.Start, end: s.End, status: scheduling.SlotFree}
 	}
-	return h
 }
 
 // Abilities are those of a good EHR of this name.
