@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"slotgate/fhir/model"
 	"slotgate/scheduling"
@@ -43,24 +42,33 @@ func ReadManifest(data []byte) (Manifest, error) {
 // ReadLines reads a file of resources, one a line (NDJSON), as tolerantly as a
 // page: a line that cannot be read is counted and costs nothing else.
 func ReadLines(rel scheduling.Release, data []byte) *Page {
-	page := &Page{Broken: scheduling.Tally{}}
+	r := &pageReader{codec: codecOf(rel), page: &Page{Broken: scheduling.Tally{}}, known: map[string]model.Resource{}}
 	data = bytes.TrimPrefix(data, []byte("\xEF\xBB\xBF"))
 	for line := range bytes.Lines(data) {
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		res, err := Read(rel, JSON, line)
-		if err == nil {
-			page.Entries = append(page.Entries, model.BundleEntry{Resource: res})
-			continue
-		}
-		page.Broken.Add(scheduling.BadResource, 1)
-		if line[0] != '{' || !jsontext.Value(line).IsValid() || typeOf(line) != "Slot" {
-			continue
-		}
-		if id := idIn(line); id != "" {
-			page.BrokenSlots = append(page.BrokenSlots, id)
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			r.line(rel, line)
 		}
 	}
-	return page
+	return r.page
+}
+
+// line reads one resource as an entry of a page is read.
+func (r *pageReader) line(rel scheduling.Release, line []byte) {
+	good, _, err := toJSON(rel, JSON, line)
+	if err == nil {
+		var out model.BundleEntry
+		cur := &cursor{b: good}
+		cur.space()
+		if r.resource(&out, cur) {
+			r.page.Entries = append(r.page.Entries, out)
+			return
+		}
+	}
+	r.page.Broken.Add(scheduling.BadResource, 1)
+	if err != nil || typeOf(good) != "Slot" {
+		return
+	}
+	if id := idIn(good); id != "" {
+		r.page.BrokenSlots = append(r.page.BrokenSlots, id)
+	}
 }

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -65,4 +66,24 @@ func FuzzReadLines(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestALineIsReadAsTheResourceByItselfIs(t *testing.T) {
+	t.Parallel()
+	for _, extension := range []string{
+		`[]`, `null`, `[{"url":"` + DeepLinkExtension + `","valueUrl":"https://x/\u0061"},{"url":"` + PhoneExtension + `","valueString":"1"}]`,
+		`[{"url":"u","valueUri":"v"},{"url":"w","valueCoding":{"code":"c"}}]`, `[{"url":"u","extension":[{"url":"v","valueString":"w"}]}]`,
+		`[{"id":"i","url":"u","valueString":null}]`, `[{}]`, `[null]`, `[{"url":7}]`, `{"url":"u"}`, `[[]]`, `"x"`,
+	} {
+		line := `{"resourceType":"Slot","id":"a","status":"free","extension":` + extension + `,"schedule":{"reference":"Schedule/s"}}`
+		want, err := Read(scheduling.R4, JSON, []byte(line))
+		page := ReadLines(scheduling.R4, []byte(line))
+		if (err == nil) != (len(page.Entries) == 1) {
+			t.Errorf("%s: by itself %v, as a line %+v", extension, err, page)
+			continue
+		}
+		if err == nil && !reflect.DeepEqual(page.Entries[0].Resource, want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", extension, page.Entries[0].Resource, want)
+		}
+	}
 }

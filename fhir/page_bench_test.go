@@ -75,3 +75,23 @@ func BenchmarkPageOf1000Slots(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkFileOf1000Slots reads a published file: a slot a line, each with the
+// page where it is booked.
+func BenchmarkFileOf1000Slots(b *testing.B) {
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, `{"resourceType":"Slot","id":"s%[1]d","extension":[{"url":%[3]q,"valueUrl":"https://ehr.example/book?slot=s%[1]d"},{"url":%[4]q,"valueString":"1-800-555-0100"}],`+
+			`"serviceType":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/service-type","code":"57","display":"Immunization"}]}],`+
+			`"schedule":{"reference":"Schedule/sch-%[2]d"},"status":"free","start":"2026-12-01T%02[5]d:00:00-08:00","end":"2026-12-01T%02[5]d:15:00-08:00"}`+"\n",
+			i, i%20, DeepLinkExtension, PhoneExtension, i%24)
+	}
+	data := []byte(text.String())
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if page := ReadLines(scheduling.R4, data); len(page.Entries) != 1000 {
+			b.Fatal(len(page.Entries))
+		}
+	}
+}

@@ -36,6 +36,7 @@ func (r *pageReader) walk(cur *cursor, res model.Resource, field func([]byte) *s
 			if !setText(to, value) {
 				fault = errMember
 			}
+		case plainExtension(res, name, value):
 		case !frequent(name):
 			whole = true
 		default:
@@ -163,4 +164,46 @@ func appointmentPart(a, part *model.Appointment, name []byte) bool {
 		return false
 	}
 	return true
+}
+
+// plainExtension reads the extensions of a Slot that say where it is booked:
+// other ones on each slot, of a URL and a text. It is false for all others; then
+// nothing was read.
+func plainExtension(res model.Resource, name, list []byte) bool {
+	slot, ok := res.(*model.Slot)
+	if !ok || string(name) != "extension" || list[0] != '[' {
+		return false
+	}
+	out := []model.Extension{}
+	for cur := (&cursor{b: list}); cur.next(); {
+		if cur.b[cur.i] != '{' {
+			return false
+		}
+		var e model.Extension
+		for cur.next() {
+			name := cur.name()
+			value := cur.value()
+			field := extensionText(&e, name)
+			if field == nil || value[0] != '"' || !setText(field, value) {
+				return false
+			}
+		}
+		out = append(out, e)
+	}
+	slot.Extension = out
+	return true
+}
+
+func extensionText(e *model.Extension, name []byte) *string {
+	switch string(name) {
+	case "url":
+		return &e.URL
+	case "valueUrl":
+		return &e.ValueURL
+	case "valueUri":
+		return &e.ValueURI
+	case "valueString":
+		return &e.ValueString
+	}
+	return nil
 }
