@@ -126,8 +126,11 @@ func (r *replacement) prepare(windows map[scheduling.WindowKey][]scheduling.Slot
 		if slices.ContainsFunc(slots, func(s scheduling.Slot) bool { return s.Schedule != key.Schedule }) {
 			return ErrBadWindow
 		}
-		sorted := slices.SortedFunc(slices.Values(slots), scheduling.CompareSlots)
-		content := encodeSlots(key.Day, sorted)
+		if !slices.IsSortedFunc(slots, scheduling.CompareSlots) {
+			slots = slices.Clone(slots)
+			slices.SortFunc(slots, scheduling.CompareSlots)
+		}
+		content := encodeSlots(key.Day, slots)
 		r.windows = append(r.windows, prepared{key, head{r.fetch, digestOf(content), len(slots)}, content})
 	}
 	slices.SortFunc(r.windows, func(a, b prepared) int { return compareKeys(a.key, b.key) })

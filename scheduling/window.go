@@ -114,18 +114,27 @@ func (f Fetched) Slots() int {
 // Windows groups slots by window, each in order of start and id. The zone of a
 // slot's day is its schedule's.
 func Windows(slots []Slot, zoneOf func(schedule string) *time.Location) map[WindowKey][]Slot {
-	windows := make(map[WindowKey][]Slot)
-	for _, slot := range slots {
-		key := WindowKey{slot.Schedule, DayOf(slot.Start, zoneOf(slot.Schedule))}
-		windows[key] = append(windows[key], slot)
+	places := make(map[WindowKey][]int32)
+	for i := range slots {
+		key := WindowKey{slots[i].Schedule, DayOf(slots[i].Start, zoneOf(slots[i].Schedule))}
+		places[key] = append(places[key], int32(i))
 	}
-	for _, slots := range windows {
-		slices.SortFunc(slots, CompareSlots)
+	windows := make(map[WindowKey][]Slot, len(places))
+	for key, list := range places {
+		// Slots are large: their places are sorted, and each is copied once.
+		slices.SortFunc(list, func(a, b int32) int { return compareSlots(&slots[a], &slots[b]) })
+		window := make([]Slot, len(list))
+		for to, from := range list {
+			window[to] = slots[from]
+		}
+		windows[key] = window
 	}
 	return windows
 }
 
 // CompareSlots orders by start, then id.
-func CompareSlots(a, b Slot) int {
+func CompareSlots(a, b Slot) int { return compareSlots(&a, &b) }
+
+func compareSlots(a, b *Slot) int {
 	return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
 }

@@ -139,7 +139,7 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 		return nil, bare(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, w.max+1))
+	body, err := readBody(resp, w.max+1)
 	switch {
 	case err != nil:
 		return nil, bare(err)
@@ -147,6 +147,20 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 		return nil, errTooLarge
 	}
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// biggestGuess bounds what is set aside for a body before it has come.
+const biggestGuess = 4 << 20
+
+// readBody reads so much of an answer at most. Room is made once where the source
+// says how much will come; what it says is not believed beyond biggestGuess.
+func readBody(resp *http.Response, most int64) ([]byte, error) {
+	var body bytes.Buffer
+	if size := min(resp.ContentLength, most, biggestGuess); size > 0 {
+		body.Grow(int(size) + bytes.MinRead) // or it would grow to see the end
+	}
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, most))
+	return body.Bytes(), err //nolint:wrapcheck // send strips it
 }
 
 // mayAsk keeps to the source's own origin, but for files of the publishers that
