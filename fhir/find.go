@@ -34,6 +34,10 @@ type Find struct {
 	// Cursor is the opaque text of a next link, as it came; whoever made it
 	// reads it into Query.After.
 	Cursor string
+	// Patient is the id of the Patient of ours who is to be seen, as a clinic's
+	// rules ask (patient-reference); "" where none was named. What a
+	// patient-resource tells of them stands in Query.Person.
+	Patient string
 	// Unknown are the parameters that nobody here knows.
 	Unknown []string
 	// NotApplied are those that are understood but cannot be judged from a
@@ -80,6 +84,7 @@ type finder struct {
 	opts   FindOptions
 	values []value
 	seen   map[string]string // the text of parameters that may come once
+	people int               // how many were named as who is to be seen
 }
 
 // apply puts one value where it belongs.
@@ -129,8 +134,11 @@ func (f *finder) applyOurs(v value) error {
 		return f.once(v)
 	case "_format", "_pretty":
 		// about the answer's form: read elsewhere
-	case "reason", "coverage", "patient-reference", "patient-resource", "patient-id", "insurance-reference",
-		"referral-identifier", "timing", "indications":
+	case "patient-resource":
+		f.person(v)
+	case "patient-reference":
+		f.patient(v)
+	case "reason", "coverage", "patient-id", "insurance-reference", "referral-identifier", "timing", "indications":
 		f.NotApplied = note(f.NotApplied, v.name)
 	default:
 		f.Unknown = note(f.Unknown, shown(v.name))

@@ -100,6 +100,7 @@ func FindOutcome(f Find, found scheduling.Found) *model.OperationOutcome {
 	tell("not-supported", "parameter %s is not known and was not applied", f.Unknown)
 	tell("incomplete", "parameter %s was not applied: offers are not judged by it here", f.NotApplied)
 	tell("too-costly", "parameter %s was brought down to what is allowed", f.Cut)
+	out.Issue = append(out.Issue, toldRules(&f.Query, found.Offers)...)
 	for _, source := range found.Sources {
 		out.Issue = append(out.Issue, sourceIssue(source))
 	}

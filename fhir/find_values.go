@@ -20,6 +20,8 @@ type value struct {
 	inURL bool
 	// ref is set for a valueReference.
 	ref *model.Reference
+	// res is the resource of a parameter that has one.
+	res model.Resource
 	// exact holds tokens of a valueCoding or valueCodeableConcept, which need no
 	// reading; an identifier's is here too.
 	exact []scheduling.Token
@@ -58,7 +60,7 @@ func tooMany() error {
 // valuesOf gives the values of a parameter of a body: one, whichever value[x]
 // carries it. One that carries none that we read counts by its name alone.
 func valuesOf(p *model.Parameter) []value {
-	v := value{name: p.Name}
+	v := value{name: p.Name, res: p.Resource}
 	switch {
 	case p.ValueReference != nil:
 		v.ref = p.ValueReference

@@ -59,7 +59,7 @@ func OfferAppointment(rel scheduling.Release, o scheduling.Offer, origin Origin,
 		Start:           local(o.Start(), s.Zone),
 		End:             local(o.End(), s.Zone),
 		Slot:            slotRefs(s.Source, o.Slots),
-		Comment:         first.Comment,
+		Comment:         offerComment(&o),
 		Participant:     participants(rel, s),
 	}
 	if minutes > 0 {
@@ -69,6 +69,16 @@ func OfferAppointment(rel scheduling.Release, o scheduling.Offer, origin Origin,
 		a.RequestedPeriod = []model.Period{*requested}
 	}
 	return a
+}
+
+// offerComment is the slot's comment, and for whom and when the clinic's rule
+// makes the offer: there is no element for that in an Appointment.
+func offerComment(o *scheduling.Offer) string {
+	said, own := o.Rule.Said(), o.Slots[0].Comment
+	if said != "" && own != "" {
+		return own + " " + said
+	}
+	return own + said
 }
 
 // slotRefs refers to the slots that the source itself has.

@@ -64,8 +64,8 @@ func findCriteria() []Param {
 		{Name: "organization", Max: "*", Type: "Reference", STU3: "uri", Doc: "An Organization by reference, or by identifier (system|value)."},
 		{Name: "location-string", Max: "*", Type: "string", Search: "string", Doc: "A part of the address or name of the place. Also taken as location."},
 		{Name: "location-reference", Max: "*", Type: "Reference", STU3: "uri", Doc: "A Location by reference, or by identifier (system|value)."},
-		{Name: "patient-reference", Max: "*", Type: "Reference", STU3: "uri", Doc: "Taken, and told as not applied."},
-		{Name: "patient-resource", Max: "*", Type: "Patient", Doc: "Taken, and told as not applied."},
+		{Name: "patient-reference", Max: "*", Type: "Reference", STU3: "uri", Doc: "A Patient registered here: rules of clinics about ages, and about new and known patients, are judged by it."},
+		{Name: "patient-resource", Max: "*", Type: "Patient", Doc: "Its birthDate is judged by the rules of clinics about ages; the rest is not looked at."},
 		{Name: "coverage", Max: "*", Type: "Coverage", Doc: "Taken, and told as not applied."},
 		{Name: "reason", Max: "*", Type: "string", Search: "token", Doc: "Taken, and told as not applied."},
 	}

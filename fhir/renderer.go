@@ -168,8 +168,8 @@ func (r *Renderer) appendOffer(dst []byte, rel scheduling.Release, hit schedulin
 	}
 	dst = appendTimes(dst, hit.Offer)
 	dst = appendSlots(dst, hit.Setting.Source, hit.Slots)
-	if first.Comment != "" {
-		dst = appendString(append(dst, `,"comment":`...), first.Comment)
+	if comment := offerComment(&hit.Offer); comment != "" {
+		dst = appendString(append(dst, `,"comment":`...), comment)
 	}
 	dst = append(dst, f.participants...)
 	dst = append(dst, period...)

@@ -99,7 +99,11 @@ func (x *exchange) readFind(body *model.Parameters) (asked, error) {
 		f.NotApplied = append(f.NotApplied, "_max-age")
 	}
 	f.Cut = append(f.Cut, x.s.beyond(f.Query)...)
+	x.judgeFor(&f)
 	a := asked{Find: f, params: findParams(f.Query, f.Strict)}
+	if f.Patient != "" {
+		a.params.Set("patient-reference", "Patient/"+f.Patient)
+	}
 	if f.Cursor != "" {
 		a.Query.After, err = x.s.cursors.read(findPlace(a.params), f.Cursor)
 	}

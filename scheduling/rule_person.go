@@ -42,6 +42,12 @@ func (p Person) GoString() string { return p.String() }
 // LogValue hides the person.
 func (p Person) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
+// Dated tells whether the birth date is known.
+func (p Person) Dated() bool {
+	_, _, ok := birthDays(p.Born)
+	return ok
+}
+
 // has tells whether somebody born then may have one of the ages on the day.
 // Who was born on 29 February is a year older on 1 March of other years.
 func (a Ages) has(born string, day Day) bool {
