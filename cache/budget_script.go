@@ -34,13 +34,14 @@ local before = {}
 for r = 1, 5 do
   me.w[r], me.s[r] = arg(26 + r), now
 end
-local nodes, known = {me}, 1
+local nodes, known, met = {me}, 1, false
 local flat = redis.call('HGETALL', KEYS[2])
 for i = 1, #flat, 2 do
   local f = {}
   for v in string.gmatch(flat[i + 1], '%S+') do f[#f + 1] = tonumber(v) end
   local age = math.abs(now - f[1])
   if flat[i] == ARGV[1] then
+    met = true
     for r = 1, 5 do
       if f[6 + r] > 0 then me.s[r] = math.min(now, f[11 + r]) end
     end
@@ -68,8 +69,11 @@ for i = 2, #nodes do
   for r = 1, 5 do waiting = waiting + n.w[r] end
 end
 
-local b = redis.call('HMGET', KEYS[1], 'tokens', 'filled', 'share', 'grown', 'until', 'day', 'spent', 'born', 'passed')
+local b = redis.call('HMGET', KEYS[1], 'tokens', 'filled', 'share', 'grown', 'until', 'day', 'spent', 'born', 'passed', 'lost')
+-- A node that knows others, and is not known here, had to do with an earlier life
+-- of this record: until they all have told what they do, each goes by its part.
 local born = math.min(now, tonumber(b[8] or now))
+local lost = b[10] == '1' or arg(18) > 1 and not met
 local share = tonumber(b[3] or 1)
 share = math.min(1, share + 0.95 * math.max(0, now - tonumber(b[4] or now)) / arg(16), arg(15))
 local pause = math.min(math.max(tonumber(b[5] or 0) - now, arg(17), 0), arg(7))
@@ -81,15 +85,15 @@ spent = math.max(0, spent + arg(14) - arg(13))
 
 local pace = rate * share / 1000
 local burst = math.max(1, math.max(places, math.ceil(rate / 10)) * share)
-local tokens = tonumber(b[1] or (arg(18) > 1 and 1 or burst))
+local tokens = tonumber(b[1] or (lost and 1 or burst))
 tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + arg(13)
 tokens = math.max(0, math.min(tokens, burst - out))
 places = math.max(1, math.floor(places * share + 0.5))
 local room = places
 if places >= 3 then room = places - 1 end
 local mine, most = me.urgent + me.lazy, places
-if arg(18) > 1 and now - born < arg(3) / 2 then
-  most = math.max(1, math.floor(places / arg(18)))
+if lost and now - born < arg(3) / 2 then
+  most = math.max(1, math.floor(places / math.max(known, arg(18))))
 end
 
 local passed, told = {0, 0, 0, 0, 0}, {}
@@ -154,7 +158,7 @@ if waiting == 0 and pause <= 0 and places >= 3 and most == places then
 end
 
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'filled', ms(now), 'share', string.format('%.6f', share),
-  'grown', ms(now), 'until', ms(now + pause), 'day', day, 'spent', spent, 'born', ms(born), 'passed', table.concat(told, ' '))
+  'grown', ms(now), 'until', ms(now + pause), 'day', day, 'spent', spent, 'born', ms(born), 'passed', table.concat(told, ' '), 'lost', lost and '1' or '0')
 redis.call('PEXPIRE', KEYS[1], 172800000)
 if ARGV[2] == '1' then
   redis.call('HDEL', KEYS[2], ARGV[1])

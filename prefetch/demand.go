@@ -35,8 +35,11 @@ func (p *plan) wanted(shown scheduling.Demand) {
 	}
 }
 
-// pace is how many ticks lie between two looks at the part.
-func (it *item) pace() uint64 { return max(1, it.every>>min(it.haste, 63)) }
+// wish is how many ticks would lie between two looks at the part.
+func (it *item) wish() uint64 { return max(1, it.every>>min(it.haste, 63)) }
+
+// pace is how many do, where the calls of the day must last.
+func (it *item) pace() uint64 { return it.wish() * max(1, it.slower) }
 
 // hear asks what people look for, once a tick. Without an answer all is as it
 // was.

@@ -21,7 +21,8 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 		}
 		it.reading = newReading(s.plan.scopeOf(it), it.patience(s.opts.MaxHopeless))
 	}
-	r := it.reading
+	r, stop := it.reading, s.meter(it)
+	defer func() { stop(done) }()
 	for range s.opts.MaxFetches {
 		if r.over() {
 			break

@@ -32,6 +32,7 @@ type metrics struct {
 	storeErr *prometheus.CounterVec
 	notices  *prometheus.CounterVec
 	subs     *prometheus.GaugeVec
+	slower   *prometheus.GaugeVec
 
 	mu    sync.Mutex
 	syncs map[scheduling.SourceID]time.Time
@@ -60,6 +61,7 @@ func newMetrics(deps Deps) (*metrics, error) {
 	m.urgent = m.counter("revalidations_total", "Scopes that were asked for by somebody who waits, by outcome.", "outcome")
 	m.notices = m.counter("notices_total", "What the source told of changes, by what became of it: taken, beyond the horizon, unreadable.", "outcome")
 	m.subs = m.gauge("subscription", "1 for the state of the source's Subscription: asked, live, silent or refused.", "state")
+	m.slower = m.gauge("put_off_times", "How many times more rarely than configured the source is looked at, so that the calls of its day last; 1: not at all.")
 	m.storeErr = m.counter("store_errors_total", "Failed calls of the store.")
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "slotgate", Subsystem: "prefetch", Name: "fetch_seconds",

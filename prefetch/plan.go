@@ -17,14 +17,17 @@ const (
 
 // item is one thing that the loop asks for when its turn comes.
 type item struct {
-	kind  kind
-	days  scheduling.Days  // of a part: offsets from the plan's first day
-	scope scheduling.Scope // of an extra
-	every uint64           // ticks from one look to the next
-	haste int              // how many times that is halved, since people look there
-	phase uint64           // ticks from the first look to the second: spreads the parts
-	due   uint64           // the tick from which it is due
-	at    time.Time        // of the directory: the instant from which it is due
+	kind   kind
+	days   scheduling.Days  // of a part: offsets from the plan's first day
+	scope  scheduling.Scope // of an extra
+	every  uint64           // ticks from one look to the next
+	haste  int              // how many times that is halved, since people look there
+	slower uint64           // times that it is put off, so that the calls of the day last
+	cost   uint64           // calls of the latest whole look
+	paid   uint64           // calls of the one under way
+	phase  uint64           // ticks from the first look to the second: spreads the parts
+	due    uint64           // the tick from which it is due
+	at     time.Time        // of the directory: the instant from which it is due
 
 	try     retry
 	streak  int // the source's streak of failures in which it failed last
@@ -198,7 +201,7 @@ func (p *plan) done(it *item, complete bool) {
 		it.misses++
 		return
 	case !it.seen:
-		it.due = p.tick + min(it.phase, it.pace())
+		it.due = p.tick + min(it.phase*max(1, it.slower), it.pace())
 	default:
 		it.due = p.tick + it.pace()
 	}

@@ -47,6 +47,10 @@ type source struct {
 
 	doubts map[string]time.Time // slots that are kept though their records cannot be used, since when
 
+	rationed Rationed // nil: any number of calls a day
+	saved    uint64   // the tick at which the allowance was looked at last
+	slower   uint64   // what came of it
+
 	heard uint64         // the tick at which demand was asked for last
 	night scheduling.Day // of the latest quiet hours
 
@@ -86,7 +90,7 @@ func newSource(deps Deps, job Job, offset time.Duration, m *metrics) (*source, e
 		trying: newRetry(opts.Retry), storing: newRetry(storeRetry(opts.Retry)),
 		dir: scheduling.NewDirectory(), found: scheduling.NewDirectory(),
 		doubts: map[string]time.Time{},
-		lately: map[scopeKey]time.Time{}, subscriber: subscriberOf(job.Fetcher),
+		lately: map[scopeKey]time.Time{}, subscriber: subscriberOf(job.Fetcher), rationed: rationOf(job.Fetcher), slower: 1,
 		status: scheduling.Status{Source: id}, shown: scheduling.Status{Source: id},
 	}, nil
 }
@@ -202,6 +206,7 @@ func (s *source) turn(ctx context.Context) {
 	s.advance(now)
 	s.quiet(now)
 	s.hear(ctx)
+	s.save(now)
 	var it *item
 	if !s.trying.waits(now) {
 		it = s.plan.pick(now)
