@@ -78,7 +78,6 @@ type region struct {
 	spec    regionSpec
 	base    string
 	tenants []*tenant
-	stamp   atomic.Bool // every answer is another
 	mu      sync.Mutex
 	random  *rand.Rand
 }
@@ -98,10 +97,10 @@ type tenant struct {
 	calls    meter
 	answers  atomic.Int64 // about slots
 	spared   atomic.Int64 // 304
-	repeated atomic.Int64 // those that said what the one before had said
+	repeated atomic.Int64 // sent, with nothing new since the same question before
 	slots    atomic.Int64 // written
 	bytes    atomic.Int64
-	said     sync.Map // question -> digest of the latest answer
+	said     sync.Map // question -> version of the latest answer
 }
 
 type tenantDay struct {
@@ -234,7 +233,6 @@ func (r *region) control(w http.ResponseWriter, rq *http.Request, what string) {
 	var out any
 	switch what {
 	case "phase": // counts begin anew
-		r.stamp.Store(query.Get("stamp") == "1")
 		for _, t := range r.tenants {
 			t.calls.reset(time.Duration(number("minute")) * time.Millisecond)
 			for _, c := range []*atomic.Int64{&t.answers, &t.spared, &t.repeated, &t.slots, &t.bytes} {
@@ -305,7 +303,7 @@ type regionStats struct {
 	PeakID   int
 	Answers  int64 // about slots
 	Spared   int64 // of them 304
-	Repeated int64 // of them with the content of the one before
+	Repeated int64 // of them sent, with nothing new
 	Slots    int64 // written
 	Bytes    int64
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"slotgate/fhir"
 	"slotgate/upstream"
 )
 
@@ -59,7 +60,8 @@ func (t *tenant) search(w http.ResponseWriter, rq *http.Request, path string) {
 		start, end = query["start"][0], query["start"][1]
 	}
 	from, to := t.span(start, end)
-	if t.unchanged(w, rq, rq.URL.RawQuery, from, to) {
+	version := t.version(from, to)
+	if t.unchanged(w, rq, rq.URL.RawQuery, version) {
 		return
 	}
 	count, _ := strconv.Atoi(query.Get("_count"))
@@ -84,14 +86,15 @@ func (t *tenant) search(w http.ResponseWriter, rq *http.Request, path string) {
 		next = t.base + "/" + path + "?" + query.Encode()
 	}
 	t.slots.Add(int64(max(0, min(total-page*count, count))))
-	t.answer(w, rq.URL.RawQuery, closed(body, total, next))
+	t.answer(w, rq.URL.RawQuery, version, closed(body, total, next))
 }
 
 // find answers with appointments that could be made on the days asked for.
 func (t *tenant) find(w http.ResponseWriter, rq *http.Request) {
 	start, end, question := findPeriod(rq)
 	from, to := t.span(start, end)
-	if rq.Method == http.MethodGet && t.unchanged(w, rq, question, from, to) {
+	version := t.version(from, to)
+	if rq.Method == http.MethodGet && t.unchanged(w, rq, question, version) {
 		return
 	}
 	body, total := t.open(), 0
@@ -105,7 +108,7 @@ func (t *tenant) find(w http.ResponseWriter, rq *http.Request) {
 		total++
 	})
 	t.slots.Add(int64(total))
-	t.answer(w, question, closed(body, total, ""))
+	t.answer(w, question, version, closed(body, total, ""))
 }
 
 // findPeriod reads the period from the address, or from the body of a POST.
@@ -131,11 +134,11 @@ func findPeriod(rq *http.Request) (start, end, question string) {
 }
 
 // unchanged answers 304 to whoever has the present version.
-func (t *tenant) unchanged(w http.ResponseWriter, rq *http.Request, question string, from, to int) bool {
-	if regionKinds[t.kind].manners != tagged || t.region.stamp.Load() {
+func (t *tenant) unchanged(w http.ResponseWriter, rq *http.Request, question string, version uint64) bool {
+	if regionKinds[t.kind].manners != tagged {
 		return false
 	}
-	tag := `W/"` + digest(question, strconv.FormatUint(t.version(from, to), 10)) + `"`
+	tag := `W/"` + digest(question, strconv.FormatUint(version, 10)) + `"`
 	w.Header().Set("ETag", tag)
 	if rq.Header.Get("If-None-Match") != tag {
 		return false
@@ -146,25 +149,25 @@ func (t *tenant) unchanged(w http.ResponseWriter, rq *http.Request, question str
 	return true
 }
 
-// answer sends what was asked for, and notes whether that was said before.
-func (t *tenant) answer(w http.ResponseWriter, question string, body []byte) {
-	t.answers.Add(1)
-	t.bytes.Add(int64(len(body)))
-	if t.isStamped() {
+// answer sends what was asked for, and notes whether there is anything new in it.
+func (t *tenant) answer(w http.ResponseWriter, question string, version uint64, body []byte) {
+	if regionKinds[t.kind].manners == stamped {
 		body = append(body[:len(body)-1], `,"meta":{"lastUpdated":"`+time.Now().UTC().Format("2006-01-02T15:04:05.000Z")+
 			`"},"id":"`+strconv.FormatInt(time.Now().UnixNano(), 36)+`"}`...)
 	}
-	now := digest(string(body))
-	if before, ok := t.said.Swap(question, now); ok && before == now {
-		t.repeated.Add(1)
-	}
+	t.sent(question, version, len(body))
 	w.Header().Set("Content-Type", "application/fhir+json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
 }
 
-func (t *tenant) isStamped() bool {
-	return t.region.stamp.Load() || regionKinds[t.kind].manners == stamped
+// sent counts an answer.
+func (t *tenant) sent(question string, version uint64, length int) {
+	t.answers.Add(1)
+	t.bytes.Add(int64(length))
+	if before, ok := t.said.Swap(question, version); ok && before == version {
+		t.repeated.Add(1)
+	}
 }
 
 // list answers the search of a directory.
@@ -221,30 +224,25 @@ func (t *tenant) manifest(w http.ResponseWriter) {
 
 func (t *tenant) file(w http.ResponseWriter, rq *http.Request, name string) {
 	kind, part, isSlots := strings.Cut(name, "-")
-	if !isSlots {
-		tag := `"` + digest(name) + `"`
-		w.Header().Set("ETag", tag)
-		if rq.Header.Get("If-None-Match") == tag {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-		w.Header().Set("Content-Type", "application/fhir+ndjson")
-		for _, line := range t.records(kind) {
-			_, _ = w.Write(append(line, '\n'))
-		}
-		return
-	}
 	week, _ := strconv.Atoi(part)
-	if t.unchanged(w, rq, name, 7*week, 7*week+7) {
+	version := uint64(0)
+	if isSlots {
+		version = t.version(7*week, 7*week+7)
+	}
+	if t.unchanged(w, rq, name, version) {
 		return
 	}
 	var body []byte
-	t.each(7*week, 7*week+7, func(day, schedule, tick int) {
-		body = append(t.slot(body, day, schedule, tick), '\n')
-		t.slots.Add(1)
-	})
-	t.answers.Add(1)
-	t.bytes.Add(int64(len(body)))
+	for _, line := range t.records(kind) {
+		body = append(append(body, line...), '\n')
+	}
+	if isSlots {
+		t.each(7*week, 7*week+7, func(day, schedule, tick int) {
+			body = append(t.slot(body, day, schedule, tick), '\n')
+			t.slots.Add(1)
+		})
+	}
+	t.sent(name, version, len(body))
 	w.Header().Set("Content-Type", "application/fhir+ndjson")
 	_, _ = w.Write(body)
 }
@@ -297,6 +295,11 @@ func (t *tenant) slot(b []byte, day, schedule, tick int) []byte {
 	b = t.service(append(b, `","meta":{"versionId":"1"},`...))
 	b = append(append(b, `"schedule":{"reference":"Schedule/s`...), strconv.Itoa(schedule)...)
 	b = append(b, `"},"status":"free",`...)
+	if regionKinds[t.kind].dialect == upstream.Links { // where it is booked
+		b = append(append(b, `"extension":[{"url":"`...), fhir.DeepLinkExtension...)
+		b = append(append(append(append(b, `","valueUrl":"`...), t.base...), "/book?slot="...), t.slotID(day, schedule, tick)...)
+		b = append(b, `"}],`...)
+	}
 	return append(t.period(b, day, tick), '}')
 }
 

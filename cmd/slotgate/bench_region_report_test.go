@@ -47,9 +47,10 @@ func (p *regionPhase) unchanged() float64 {
 }
 
 // skipped counts the answers that were not decoded: those that were 304, and
-// those whose bytes were known.
+// those whose pages were known.
 func (p *regionPhase) skipped() float64 {
-	return float64(p.ehrs.Spared) + p.counted["slotgate_upstream_pages_unchanged_total same"]
+	const name = "slotgate_upstream_pages_unchanged_total "
+	return p.counted[name+"304"] + p.counted[name+"hash"]
 }
 
 // row is one line of the table; a phase that has no such figure has "".
@@ -72,6 +73,7 @@ func (r *regionRun) rows() []row {
 		{"CPU of Redis", func(p *regionPhase) string { return fmt.Sprintf("%.1f s", p.redis.cpu.Seconds()) }},
 		{"answers about slots", func(p *regionPhase) string { return thousands(float64(p.ehrs.Answers)) }},
 		{"- skipped as unchanged", func(p *regionPhase) string { return percent(p.skipped(), float64(p.ehrs.Answers)) }},
+		{"- of these by 304", func(p *regionPhase) string { return percent(float64(p.ehrs.Spared), float64(p.ehrs.Answers)) }},
 		{"- with nothing new in them", func(p *regionPhase) string {
 			return percent(float64(p.ehrs.Spared+p.ehrs.Repeated), float64(p.ehrs.Answers))
 		}},

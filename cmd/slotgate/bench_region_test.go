@@ -110,13 +110,47 @@ func (r *regionRun) run() {
 	r.began = time.Now()
 	stop := r.startRegion()
 	defer stop()
-	r.load()
+	f := newFile()
+	f.Sources, f.Auth = r.sources(r.scale.Plain > 0), auth.Demo()
+	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	// No trial: without a vault no bookings are taken. They would look at Redis
+	// all the while, by a clock that is not scaled.
+	f.Redis.Embedded = true
+	r.load(f)
 	defer r.node.stop()
 	if r.scale.Plain > 0 {
-		r.refresh("refresh, nothing conditional", r.scale.Plain, true)
+		r.refresh("refresh, every answer read", r.scale.Plain)
+		again := *f
+		again.Sources = r.sources(false)
+		r.reload(&again)
 	}
 	if r.scale.Minutes > 0 {
-		r.refresh("refresh, conditional", r.scale.Minutes, false)
+		r.refresh("refresh, conditional", r.scale.Minutes)
+	}
+}
+
+// reload begins with other options of the sources, and waits until every window
+// was read by them.
+func (r *regionRun) reload(f *file) {
+	r.say("from now on by conditional requests; everything is read once more")
+	since := time.Now()
+	if err := r.node.reload(f); err != nil {
+		r.Fatal(err)
+	}
+	for deadline := since.Add(15 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		young := 0
+		for n := range r.scale.Sources {
+			tiers := r.node.replica.Ages(scheduling.SourceID(regionID(n)))
+			if !slices.ContainsFunc(tiers, func(t scheduling.TierAge) bool { return t.Checked.P99 > time.Since(since) }) {
+				young++
+			}
+		}
+		if young == r.scale.Sources {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.Fatalf("%d sources were read after 15 minutes", young)
+		}
 	}
 }
 
@@ -175,7 +209,7 @@ func (r *regionRun) control(path string, out any) {
 }
 
 // sources are the EHRs as they would stand in a configuration.
-func (r *regionRun) sources() []upstream.Options {
+func (r *regionRun) sources(plain bool) []upstream.Options {
 	list := make([]upstream.Options, r.scale.Sources)
 	for n := range list {
 		kind := regionKinds[n%len(regionKinds)]
@@ -192,6 +226,9 @@ func (r *regionRun) sources() []upstream.Options {
 		o.Quirks.NoPrefetch = kind.find && kind.dialect == upstream.Argonaut
 		o.Quirks.PageSize = 250
 		o.Quirks.FileEvery = config.Duration(r.scale.Tick)
+		if plain {
+			o.Conditional.Use = "none"
+		}
 		o.SetDefaults()
 		if err := o.Validate(); err != nil {
 			r.Fatal(err)
@@ -201,14 +238,8 @@ func (r *regionRun) sources() []upstream.Options {
 }
 
 // load starts a gateway with its worker, and waits until all is on offer.
-func (r *regionRun) load() {
-	f := newFile()
-	// No trial: without a vault no bookings are taken. They would look at Redis
-	// all the while, by a clock that is not scaled.
-	f.Sources, f.Auth = r.sources(), auth.Demo()
-	f.Gateway.Listen, f.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	f.Redis.Embedded = true
-	p := r.begin("full load", false, func() {
+func (r *regionRun) load(f *file) {
+	p := r.begin("full load", func() {
 		var err error
 		if r.node, err = startNode(r.Context(), f, role{gateway: true, prefetch: true}, newLogger(io.Discard)); err != nil {
 			r.Fatal(err)
@@ -238,8 +269,8 @@ func (r *regionRun) load() {
 }
 
 // refresh lets the EHRs change for so many minutes of practice, and asks.
-func (r *regionRun) refresh(name string, minutes int, plain bool) {
-	p := r.begin(name, plain, func() {})
+func (r *regionRun) refresh(name string, minutes int) {
+	p := r.begin(name, func() {})
 	random := rand.New(rand.NewPCG(r.scale.Seed, 2))
 	watch := newWatch(r, random)
 	perMinute := float64(r.scale.Sources*r.scale.Slots) * r.scale.PerHour / 60
@@ -271,14 +302,10 @@ func (r *regionRun) refresh(name string, minutes int, plain bool) {
 // counted: longer than the slowest tier needs to come round.
 const regionLate = 22
 
-func (r *regionRun) begin(name string, plain bool, start func()) *regionPhase {
+func (r *regionRun) begin(name string, start func()) *regionPhase {
 	r.say("%s", name)
-	stamp := 0
-	if plain {
-		stamp = 1
-	}
 	var none any
-	r.control(fmt.Sprintf("phase?stamp=%d&minute=%d", stamp, r.scale.Tick.Milliseconds()), &none)
+	r.control("phase?minute="+strconv.FormatInt(r.scale.Tick.Milliseconds(), 10), &none)
 	p := &regionPhase{name: name, took: -time.Since(r.began), cpu: -cpuTime()}
 	if r.node != nil {
 		p.redis, p.counted = readRedis(r).negative(), r.metrics(-1, map[string]float64{})
@@ -316,7 +343,7 @@ func (r *regionRun) metrics(sign float64, into map[string]float64) map[string]fl
 			}
 			name := family.GetName()
 			for _, label := range m.GetLabel() {
-				if label.GetName() == "result" || label.GetName() == "outcome" {
+				if slices.Contains([]string{"result", "outcome", "by"}, label.GetName()) {
 					name += " " + label.GetValue()
 				}
 			}
