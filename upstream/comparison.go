@@ -293,9 +293,7 @@ func (s *comparison) again(out scheduling.Fetched, h *harvest, began time.Time) 
 	out.Held, out.Nameless = known.held, known.nameless
 	out.Unusable, out.Unmapped = known.unusable.Clone(), known.unmapped.Clone()
 	out.AsOf, out.Valid = h.asOf, older(h.valid, s.valid)
-	if s.byWord == 0 {
-		s.c.recall.confirmed(known, s.pages, began)
-	}
+	s.c.recall.confirmed(known, s.pages, began, s.byWord == 0)
 	s.c.metrics.unchanged(s.byWord, s.byHash, s.bytes)
 	return out
 }

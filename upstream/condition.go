@@ -32,7 +32,7 @@ const steadyFor = 2 * time.Minute
 // link that led on from it is needed then, as it was. Many servers give one that
 // leads into a copy of that very answer, which would be read as if it were now.
 func (s *comparison) steady(trace pageTrace) bool {
-	return !trace.linked || s.known.whole.Unix()-trace.since >= int64(steadyFor/time.Second)
+	return !trace.linked || trace.read-trace.since >= int64(steadyFor/time.Second)
 }
 
 // unmodified takes the source's word, unless it is about something else.
@@ -53,7 +53,7 @@ func (s *comparison) unmodified(header http.Header, trace pageTrace) (*pageTrace
 
 // trace is what is remembered of a page that came.
 func (c *Client) trace(send *call, sum uint64, header http.Header) pageTrace {
-	out := pageTrace{at: c.callKey(send), sum: sum}
+	out := pageTrace{at: c.callKey(send), sum: sum, read: c.now().Unix()}
 	if etag := header.Get("ETag"); len(etag) <= maxETag {
 		out.etag = etag
 	}

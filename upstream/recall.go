@@ -19,6 +19,7 @@ type pageTrace struct {
 	linked bool   // a next link led on from it
 	next   string // where the next page was; "" for the last one
 	since  int64  // since when that link is the same one (Unix, s)
+	read   int64  // when it was last read, and not only said to be the same
 	etag   string
 	// modified is its Last-Modified, where that is safe to ask by.
 	modified string
@@ -110,12 +111,15 @@ func (r *recall) drop(at *list.Element) {
 	r.pages -= max(gone.pages, 1)
 }
 
-// confirmed notes that all of an answer was read once more, and was the same.
-func (r *recall) confirmed(known *recalled, questions map[uint64][]pageTrace, at time.Time) {
+// confirmed notes that an answer was given once more; whole: all of it was read.
+func (r *recall) confirmed(known *recalled, questions map[uint64][]pageTrace, at time.Time, whole bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := *known
-	next.questions, next.whole = questions, at
+	next.questions = questions
+	if whole {
+		next.whole = at
+	}
 	if here := r.scopes[known.scope]; here != nil && here.Value == known {
 		here.Value = &next
 	}

@@ -172,6 +172,9 @@ func (s *Server) edit(id string, change func(*slot)) error {
 
 // DeleteSlot takes a slot away without a trace, as EHRs do; ErrNoSlot.
 func (s *Server) DeleteSlot(id string) error {
+	if s.opts.MarkDeleted {
+		return s.SetSlotStatus(id, "entered-in-error")
+	}
 	st := s.data()
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -312,6 +315,7 @@ func (s *Server) Reset() error {
 	s.faults.set(s.faults.first)
 	s.pages.clear()
 	s.stale.clear()
+	s.tags.clear()
 	s.log.clear()
 	s.login.reset()
 	s.notices.clear()

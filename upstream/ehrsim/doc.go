@@ -58,6 +58,14 @@
 // "shape": one of [CoverageShapes]}, its answer is lost by "commit-lost" and late
 // by "latency", and with Options.CoverageFirst nobody is booked without.
 //
+// # What has not changed
+//
+// With Options.Validators answers to searches carry an ETag, a weak one or a
+// Last-Modified, and a GET that has them already is answered 304. Faults make
+// them lie: "old-etag" keeps them when the answer becomes another one,
+// "unasked-304" answers so to whoever asks, "other-304" with an ETag of something
+// else. With Options.MarkDeleted a slot that is deleted becomes entered-in-error.
+//
 // # Notifications
 //
 // With Options.Notify clients subscribe to changes (Subscription, rest-hook; an

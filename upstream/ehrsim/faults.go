@@ -61,6 +61,7 @@ var faultKinds = []FaultKind{
 	FaultOtherSlot, FaultOtherPatient, FaultFalseBooked, FaultFalseCancel, FaultKeepBusy, FaultLoseHolds, FaultRival,
 	FaultStaleSearch, FaultLaggingSearch, FaultEcho,
 	FaultNoticeLost, FaultNoticeLate, FaultNoticeBurst, FaultHeartbeatLost,
+	FaultOldTag, FaultUnasked304, FaultOther304,
 }
 
 // FaultKinds lists every kind.

@@ -117,6 +117,9 @@ type Options struct {
 
 	KeepBodies bool // the history keeps bodies
 
+	Validators  Validators // by what answers to searches are known again; default: by nothing
+	MarkDeleted bool       // a slot that is deleted stays, as entered-in-error, where _lastUpdated finds it
+
 	MaxWindow     time.Duration // the longest period one request may ask for; 0: any
 	RequireBearer string        // the token that requests must carry; empty: none
 
@@ -179,6 +182,7 @@ func (o Options) Validate() error {
 	refuse(!slices.Contains([]Dialect{Argonaut, Slots, IHE, Epic, Links}, o.Dialect), "dialect %q: want argonaut, slots, ihe, epic or links", o.Dialect)
 	refuse((o.Dialect == Links || o.Dialect == IHE) && o.FHIR != R4, "dialect %s is r4", o.Dialect)
 	refuse(o.Dialect == Epic && o.FHIR != STU3, "dialect epic is stu3")
+	refuse(!slices.Contains(validators, o.Validators), "validators %q: want one of %q", o.Validators, validators)
 	refuse(o.FHIR != STU3 && o.FHIR != R4, "fhir %q: want stu3 or r4", o.FHIR)
 	refuse(o.Paging != TokenPaging && o.Paging != OffsetPaging, "paging %q: want token or offset", o.Paging)
 	refuse(o.Practitioners < 1 || o.Practitioners > 100_000, "practitioners %d: want 1 to 100000", o.Practitioners)

@@ -25,6 +25,7 @@ type Server struct {
 	log     *history
 	pages   *pageBox
 	stale   staleBox
+	tags    tagBox
 	users   userBox
 	login   *loginDesk
 	notices *noticeDesk
@@ -57,6 +58,7 @@ func New(o Options) (*Server, error) {
 	s.notices = newNoticeDesk(s)
 	s.door = newDoorman(o.Throttle, s.clock)
 	s.stale.clear()
+	s.tags.clear()
 	for _, u := range o.Users {
 		if err := s.AddUser(u); err != nil {
 			return nil, err
@@ -194,6 +196,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.body = spoilContent(a.body, rq)
+	a = s.validated(rq, a)
 	s.send(sw, rq, a)
 }
 
