@@ -59,7 +59,7 @@ func (a Ages) has(born string, day Day) bool {
 		return true
 	}
 	oldest, youngest := age(first, day), age(last, day)
-	return oldest >= a.From && (a.To == 0 || youngest <= a.To)
+	return (a.From == 0 || oldest >= a.From) && (a.To == 0 || youngest <= a.To)
 }
 
 // birthDays are the first and the last day that a birth date may mean.
