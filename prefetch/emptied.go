@@ -44,6 +44,28 @@ func (s *source) balance(except *item) (total, gone int) {
 	return total, gone
 }
 
+// recount takes what a look out of turn changed into the parts of the plan that
+// share days with it: it may have emptied the source as well as theirs.
+func (s *source) recount(ctx context.Context, days scheduling.Days) error {
+	for _, it := range s.plan.parts {
+		scope := s.plan.scopeOf(it)
+		if scope.Days.From >= days.To || days.From >= scope.Days.To || !it.seen {
+			continue
+		}
+		err := s.store(ctx, func(ctx context.Context) error {
+			n, err := s.deps.Writer.Known(ctx, s.id, scope)
+			if err == nil {
+				it.settle(it.now, n, s.opts.EmptiedShare)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // emptied tells whether the latest looks together took more than the share. It
 // stays so until the slots are back or the day turns.
 func (s *source) emptied() bool {

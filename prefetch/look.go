@@ -36,6 +36,11 @@ func (s *source) look(ctx context.Context, it *item) (done bool, err error) {
 	}
 	it.reading = nil
 	s.finish(it, r)
+	if it.kind == anExtra && r.before != r.after {
+		if err := s.recount(ctx, it.scope.Days); err != nil {
+			return false, err
+		}
+	}
 	return true, s.settleDirectory(ctx)
 }
 

@@ -47,6 +47,8 @@ type Client struct {
 	loaded atomic.Bool   // it was read once
 
 	linksNext atomic.Bool // the source has given a next link before
+	schedules scheduleList
+	strays    strayCount
 
 	traits     atomic.Pointer[traits] // what the CapabilityStatement told; nil: nothing yet
 	plainUntil atomic.Int64           // until then slots are taken as not writable (Unix, ns)
@@ -77,7 +79,10 @@ func newClient(opts Options, deps Deps, m *sourceMetrics) (*Client, error) {
 		own := transportFor(opts.Limits)
 		transport, c.idle = own, own.CloseIdleConnections
 	}
-	return c, c.connect(deps, transport)
+	if err = c.connect(deps, transport); err == nil {
+		c.wire.strayed = c.strayed
+	}
+	return c, err
 }
 
 // connect builds the stack.

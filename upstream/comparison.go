@@ -72,7 +72,7 @@ func (c *Client) FetchSince(ctx context.Context, scope scheduling.Scope, basis s
 	if c.opts.Conditional.Use == useNone {
 		return c.Fetch(ctx, scope)
 	}
-	return c.fetch(ctx, scope, c.compare(scope, basis))
+	return c.fetch(ctx, scope, func() *comparison { return c.compare(scope, basis) })
 }
 
 // compare begins a comparison. What is known counts only if the store's windows

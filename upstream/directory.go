@@ -117,8 +117,12 @@ func allRefused(lists []listing) error {
 
 // list searches one kind.
 func (c *Client) list(ctx context.Context, kind scheduling.Kind) (listing, error) {
+	return c.listWhere(ctx, kind, url.Values{})
+}
+
+// listWhere searches one kind with more parameters.
+func (c *Client) listWhere(ctx context.Context, kind scheduling.Kind, query url.Values) (listing, error) {
 	out := listing{found: scheduling.NewDirectory(), tally: scheduling.Tally{}}
-	query := url.Values{}
 	if c.opts.Quirks.PageSize > 0 {
 		query.Set("_count", strconv.Itoa(c.opts.Quirks.PageSize))
 	}

@@ -12,16 +12,21 @@ import (
 // Errors: those of the package. An answer that is not whole is not an error:
 // Complete is then false, and Cut tells why.
 func (c *Client) Fetch(ctx context.Context, scope scheduling.Scope) (scheduling.Fetched, error) {
-	return c.fetch(ctx, scope, nil)
+	return c.fetch(ctx, scope, func() *comparison { return nil })
 }
 
-// fetch reads the scope, or tells that it is as before where s, which may be nil,
-// finds out so.
-func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, s *comparison) (scheduling.Fetched, error) {
+// fetch reads the scope, or tells that it is as before where the comparison, which
+// may be nil, finds out so. It begins when the directory is known.
+func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, compare func() *comparison) (scheduling.Fetched, error) {
 	out := scheduling.Fetched{Scope: scope, Found: scheduling.NewDirectory()}
 	if err := c.ensureDirectory(ctx, out.Found); err != nil {
 		return out, err
 	}
+	listed := out.Found.Len() > 0
+	if c.schedules.missed.Load() && !listed {
+		listed = c.listSchedules(ctx, scope, out.Found)
+	}
+	s := compare()
 	began := c.now()
 	h, cut, err := c.dialect.fetch(comparing(ctx, s), c, scope)
 	if err != nil {
@@ -31,6 +36,9 @@ func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, s *compariso
 		return s.again(out, h, began), nil
 	}
 	h.settleSchedules()
+	if c.schedules.noted(h) && !listed {
+		c.listSchedules(ctx, scope, out.Found)
+	}
 	dir, version, unread, err := c.settle(ctx, h, out.Found)
 	if err != nil {
 		return out, err

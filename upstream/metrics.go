@@ -16,6 +16,7 @@ type metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
+	strays   *prometheus.CounterVec
 	pages    *prometheus.CounterVec
 	retries  *prometheus.CounterVec
 	unusable *prometheus.CounterVec
@@ -40,6 +41,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Time from sending a call to the end of its answer.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"source", "operation"}),
+		strays:   counter("refused_links_total", "Times that we did not go where a source sent us, by next link, redirect or manifest, by reason.", "reason"),
 		bytes:    counter("received_bytes_total", "Bytes of answers, decompressed.", "operation"),
 		pages:    counter("pages_total", "Pages of answers that came, decoded or not.", "operation"),
 		retries:  counter("retries_total", "Calls that were repeated at once."),
@@ -56,7 +58,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "slotgate_upstream_breaker_open", Help: "1 while a breaker is open or half open.",
 		}, []string{"source", "lane"}),
 	}
-	return m, errors.Join(m.register(reg), m.same.register(reg))
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(m.register(reg), m.same.register(reg), reg.Register(m.strays))
 }
 
 func (m *metrics) register(reg prometheus.Registerer) error {
@@ -91,6 +96,10 @@ func (m *sourceMetrics) call(c *call, a *answer, err error, took time.Duration) 
 	if a != nil {
 		m.all.bytes.WithLabelValues(m.source, c.op).Add(float64(len(a.body)))
 	}
+}
+
+func (m *sourceMetrics) strayed(why stray) {
+	m.all.strays.WithLabelValues(m.source, string(why)).Inc()
 }
 
 func (m *sourceMetrics) page(op string) { m.all.pages.WithLabelValues(m.source, op).Inc() }
@@ -139,6 +148,7 @@ func (m *sourceMetrics) forget() {
 	only := prometheus.Labels{"source": m.source}
 	m.all.same.forget(only)
 	m.all.calls.DeletePartialMatch(only)
+	m.all.strays.DeletePartialMatch(only)
 	m.all.duration.DeletePartialMatch(only)
 	m.all.bytes.DeletePartialMatch(only)
 	m.all.pages.DeletePartialMatch(only)

@@ -72,9 +72,11 @@ func (c *Client) pages(ctx context.Context, q question, each func(*fhir.Page) (c
 	at := step{call: q.call(c)}
 	for n := 0; at.call != nil; n++ {
 		if n >= c.opts.Limits.MaxPages {
+			c.strayed(nextEndless)
 			return fmt.Sprintf("more than %d pages", n), nil
 		}
 		if w.links[at.call.url.String()] {
+			c.strayed(nextCircle)
 			return "its pages lead in a circle", nil
 		}
 		w.links[at.call.url.String()] = true
@@ -141,6 +143,7 @@ func (w *walk) take(page *fhir.Page, from step) (next step, stop string) {
 		if from.guess {
 			return next, from.ifRefused
 		}
+		w.client.strayed(nextRepeats)
 		return next, "its pages repeat themselves"
 	}
 	if stop = w.each(page); stop != "" {
@@ -200,12 +203,18 @@ func (w *walk) got() int { return len(w.ids) + w.nameless }
 // follow goes to where a next link leads, if that may be (law 11).
 func (w *walk) follow(link string, from step) (next step, stop string) {
 	w.client.linksNext.Store(true)
+	if len(link) > longestLink {
+		w.client.strayed(nextTooLong)
+		return next, "its next link is too long"
+	}
 	to, err := nextURL(w.client.base, from.call.url, link)
 	if err != nil {
+		w.client.strayed(nextUnreadable)
 		return next, "its next link cannot be read"
 	}
 	if !sameOrigin(w.client.base, to) {
 		if !w.client.opts.Quirks.NextOrigin {
+			w.client.strayed(nextElsewhere)
 			return next, "its next link leads to another origin (see quirks.next_origin)"
 		}
 		to = rebase(w.client.base, to, w.q.url)

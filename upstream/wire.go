@@ -54,13 +54,14 @@ type sender func(ctx context.Context, c *call) (*answer, error)
 
 // wire is the innermost sender.
 type wire struct {
-	client *http.Client
-	writer *http.Client // follows no redirect: a write is sent once
-	base   *url.URL
-	others []*url.URL // origins that files may be read from, without a token
-	accept string
-	agent  string
-	max    int64
+	client  *http.Client
+	writer  *http.Client // follows no redirect: a write is sent once
+	base    *url.URL
+	others  []*url.URL // origins that files may be read from, without a token
+	accept  string
+	agent   string
+	max     int64
+	strayed func(stray) // counts where we did not go
 }
 
 var (
@@ -119,6 +120,7 @@ func port(u *url.URL) string {
 // address, or one of those above.
 func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 	if !w.mayAsk(c) {
+		w.strayed(fileElsewhere)
 		return nil, errOtherOrigin
 	}
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), bytes.NewReader(c.body))
@@ -136,7 +138,13 @@ func (w *wire) send(ctx context.Context, c *call) (*answer, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
+		if why := redirected(err); why != "" {
+			w.strayed(why)
+		}
 		return nil, bare(err)
+	}
+	if c.write && resp.Header.Get("Location") != "" && resp.StatusCode/100 == 3 {
+		w.strayed(redirectWrite)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := readBody(resp, w.max+1)

@@ -14,6 +14,8 @@ type Detail struct {
 	Breakers  Breakers
 	Budget    map[string]any
 	Exclusive string // who keeps a slot from being booked twice: ehr or gateway
+	// RefusedLinks is how often we did not go where the source sent us, by reason.
+	RefusedLinks map[string]int
 }
 
 // Breakers are the states of a source's circuit breakers: closed, half-open or
@@ -33,20 +35,21 @@ type source struct {
 	State   scheduling.State    `json:"state"`
 	// Store: its slots are kept. Where not, each find asks it, and slots and
 	// windows are 0.
-	Store      bool               `json:"store"`
-	Slots      int                `json:"slots"`
-	Windows    int                `json:"windows"`
-	LastSync   *time.Time         `json:"lastSourceSync"`
-	AgeSeconds *int64             `json:"ageSeconds"`
-	Unusable   scheduling.Tally   `json:"unusable"`
-	Unmapped   scheduling.Tally   `json:"unmapped"`
-	Incomplete bool               `json:"incomplete"`
-	Emptied    bool               `json:"emptied"`
-	Breakers   Breakers           `json:"breakers"`
-	Budget     map[string]any     `json:"budget"`
-	Exclusive  string             `json:"exclusive"`
-	Ages       map[string]tierAge `json:"ages"`
-	StillThere []chance           `json:"stillThere"`
+	Store        bool               `json:"store"`
+	Slots        int                `json:"slots"`
+	Windows      int                `json:"windows"`
+	LastSync     *time.Time         `json:"lastSourceSync"`
+	AgeSeconds   *int64             `json:"ageSeconds"`
+	Unusable     scheduling.Tally   `json:"unusable"`
+	Unmapped     scheduling.Tally   `json:"unmapped"`
+	Incomplete   bool               `json:"incomplete"`
+	Emptied      bool               `json:"emptied"`
+	Breakers     Breakers           `json:"breakers"`
+	Budget       map[string]any     `json:"budget"`
+	Exclusive    string             `json:"exclusive"`
+	RefusedLinks map[string]int     `json:"refusedLinks"` // of the source, next links and redirects that were not followed, by reason
+	Ages         map[string]tierAge `json:"ages"`
+	StillThere   []chance           `json:"stillThere"`
 	// Subscription is how we stand with what the source tells by itself: none,
 	// asked, live, silent or refused.
 	Subscription scheduling.SubscriptionState `json:"subscription"`
@@ -117,7 +120,7 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 		Unusable: orEmpty(f.Status.Unusable), Unmapped: orEmpty(f.Status.Unmapped),
 		Incomplete: f.Status.Incomplete, Emptied: f.Status.Emptied, Failures: f.Status.Failures,
 		Subscription: cmp.Or(f.Status.Subscription, "none"),
-		Breakers:     Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown,
+		Breakers:     Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown, RefusedLinks: map[string]int{},
 	}
 	if at := f.Status.LastSync; !at.IsZero() {
 		at = at.UTC().Truncate(time.Second)
@@ -161,6 +164,9 @@ func (s *Server) detail(id scheduling.SourceID, out *source) {
 	}
 	if d.Budget != nil {
 		out.Budget = d.Budget
+	}
+	if d.RefusedLinks != nil {
+		out.RefusedLinks = d.RefusedLinks
 	}
 	out.Exclusive = cmp.Or(d.Exclusive, unknown)
 }

@@ -188,12 +188,13 @@ func (s *Server) DeleteSlot(id string) error {
 // trace, and says which they were: AddSlot brings them back.
 func (s *Server) DeleteSlots(schedule string) []Slot {
 	var gone []Slot
-	for _, sl := range s.Slots() {
-		if schedule != "" && localRef(sl.Schedule) != bareRefs(schedule, "Schedule")[0] {
-			continue
-		}
-		if s.DeleteSlot(sl.ID) == nil {
-			gone = append(gone, sl)
+	st := s.data()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, sl := range slices.Clone(st.book) {
+		if schedule == "" || localRef(sl.schedule) == bareRefs(schedule, "Schedule")[0] {
+			gone = append(gone, st.public(sl))
+			st.remove(sl.id)
 		}
 	}
 	return gone
