@@ -254,14 +254,15 @@ func (s *source) prepare(ctx context.Context, now time.Time) error {
 // advance counts a tick if its time has come. Ticks that passed while the loop
 // was at work are dropped.
 func (s *source) advance(now time.Time) {
-	if s.nextTick.IsZero() {
-		s.nextTick = s.schedule.Next(now).Add(s.offset)
+	if now.Before(s.nextTick) {
 		return
 	}
-	if !now.Before(s.nextTick) {
+	if !s.nextTick.IsZero() {
 		s.plan.tick++
-		s.nextTick = s.schedule.Next(now).Add(s.offset)
 	}
+	// Seen from the cron's own time: @every counts from now, and the offset would
+	// be added to each of its intervals.
+	s.nextTick = s.schedule.Next(now.Add(-s.offset)).Add(s.offset)
 }
 
 // idle waits for the next tick, the next retry, or a word from others.
