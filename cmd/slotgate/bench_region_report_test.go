@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"slotgate/scheduling"
+	"slotgate/upstream"
 )
 
 // report prints the table, and hands the main figures to the benchmark.
@@ -23,7 +25,7 @@ func (r *regionRun) report(b *testing.B) {
 	for i := range r.phases {
 		p := &r.phases[i]
 		suffix := []string{"-load", "-plain", "-cond"}[min(i, 2)]
-		b.ReportMetric(p.slotsPerSecond(), "slots/s"+suffix)
+		b.ReportMetric(p.slotsPerSecond()*p.decoded(), "slots/s"+suffix)
 		b.ReportMetric(p.cpuPerSlot(), "cpu-us/slot"+suffix)
 		if p.changed > 0 {
 			b.ReportMetric(100*p.unchanged(), "unchanged%"+suffix)
@@ -53,6 +55,11 @@ func (p *regionPhase) skipped() float64 {
 	return p.counted[name+"304"] + p.counted[name+"hash"]
 }
 
+// decoded is the share of the bytes received that were.
+func (p *regionPhase) decoded() float64 {
+	return 1 - p.counted["slotgate_upstream_unchanged_bytes_total"]/max(1, float64(p.ehrs.Bytes))
+}
+
 // row is one line of the table; a phase that has no such figure has "".
 type row struct {
 	what string
@@ -65,7 +72,8 @@ func (r *regionRun) rows() []row {
 	rows := []row{
 		{"time", func(p *regionPhase) string { return p.took.Round(100 * time.Millisecond).String() }},
 		{"slots that the EHRs sent", func(p *regionPhase) string { return thousands(float64(p.ehrs.Slots)) }},
-		{"slots/s decoded", func(p *regionPhase) string { return thousands(p.slotsPerSecond()) }},
+		{"slots/s received", func(p *regionPhase) string { return thousands(p.slotsPerSecond()) }},
+		{"slots/s decoded", func(p *regionPhase) string { return thousands(p.slotsPerSecond() * p.decoded()) }},
 		{"MB/s received", func(p *regionPhase) string { return fmt.Sprintf("%.1f", float64(p.ehrs.Bytes)/1e6/p.took.Seconds()) }},
 		{"CPU of the gateway and worker", func(p *regionPhase) string {
 			return fmt.Sprintf("%.1f s (%.0f us a slot sent)", p.cpu.Seconds(), p.cpuPerSlot())
@@ -100,6 +108,12 @@ func (r *regionRun) rows() []row {
 			row{"staleness when asked, " + tier.Name + ": p50 / p99", changedRow(func(p *regionPhase) string { return both(p.age.quantile(i, 0.5), p.age.quantile(i, 0.99)) })},
 			row{"- by the source's own time", changedRow(func(p *regionPhase) string { return both(p.valid[i].P50, p.valid[i].P99) })},
 			row{"- a taken slot was offered for", changedRow(func(p *regionPhase) string { return both(p.lag.quantile(i, 0.5), p.lag.quantile(i, 0.99)) })})
+	}
+	for _, dialect := range []string{upstream.Slots, upstream.Argonaut, upstream.IHE, upstream.Epic, upstream.Links} {
+		rows = append(rows, row{"staleness when asked, near, " + dialect + ": p50 / p99", changedRow(func(p *regionPhase) string {
+			ages := slices.Sorted(slices.Values(p.near[dialect]))
+			return both(quantile(ages, 0.5), quantile(ages, 0.99))
+		})})
 	}
 	return append(rows,
 		row{"taken slots never missed", changedRow(func(p *regionPhase) string { return fmt.Sprint(p.missed) })},

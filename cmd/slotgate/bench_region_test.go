@@ -97,8 +97,9 @@ type regionPhase struct {
 	cpu     time.Duration // of the gateway's process
 	changed int           // slots, by the region
 	age     tierTimes     // of windows when they were asked for
-	lag     tierTimes     // from the taking of a slot until it was offered no more
-	missed  int           // slots taken that were still offered long after
+	near    map[string][]time.Duration
+	lag     tierTimes // from the taking of a slot until it was offered no more
+	missed  int       // slots taken that were still offered long after
 	curve   []agePoint
 	valid   [3]scheduling.Spread // by the sources' own time, at the end
 	resident,
@@ -294,7 +295,7 @@ func (r *regionRun) refresh(name string, minutes int) {
 			r.say("minute %d: %d changes; %v", minute, p.changed, watch.latest())
 		}
 	}
-	p.age, p.lag, p.curve, p.missed = watch.age, watch.lag, watch.curve, len(watch.pending)
+	p.age, p.near, p.lag, p.curve, p.missed = watch.age, watch.near, watch.lag, watch.curve, len(watch.pending)
 	p.end(r)
 }
 

@@ -33,7 +33,8 @@ type watch struct {
 	run     *regionRun
 	random  *rand.Rand
 	age     tierTimes
-	recent  tierTimes // since the last point of the curve
+	near    map[string][]time.Duration // of the nearest days, by dialect
+	recent  tierTimes                  // since the last point of the curve
 	from    time.Duration
 	curve   []agePoint
 	lag     tierTimes
@@ -41,7 +42,7 @@ type watch struct {
 }
 
 func newWatch(r *regionRun, random *rand.Rand) *watch {
-	return &watch{run: r, random: random, pending: map[regionChange]time.Time{}}
+	return &watch{run: r, random: random, near: map[string][]time.Duration{}, pending: map[regionChange]time.Time{}}
 }
 
 // taken notes what changed. Slots that were not on offer are left out: those that
@@ -72,9 +73,16 @@ const agesAsked = 30
 func (w *watch) look(at time.Duration) {
 	for tier := range scheduling.Tiers() {
 		for range agesAsked {
-			if age, ok := w.ask(w.random.IntN(w.run.scale.Sources), w.day(tier)); ok {
-				w.age[tier] = append(w.age[tier], age)
-				w.recent[tier] = append(w.recent[tier], age)
+			source := w.random.IntN(w.run.scale.Sources)
+			age, ok := w.ask(source, w.day(tier))
+			if !ok {
+				continue
+			}
+			w.age[tier] = append(w.age[tier], age)
+			w.recent[tier] = append(w.recent[tier], age)
+			if tier == 0 {
+				dialect := regionKinds[source%len(regionKinds)].dialect
+				w.near[dialect] = append(w.near[dialect], age)
 			}
 		}
 	}
