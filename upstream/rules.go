@@ -75,7 +75,8 @@ func (o *Options) rules() scheduling.Rules {
 // checkRules tells what is wrong with the rules, each under its own key.
 func (o *Options) checkRules() error {
 	var all []error
-	for _, e := range flat(o.rules().Validate()) {
+	rules := o.rules()
+	for _, e := range append(flat(rules.Validate()), flat(o.books(rules))...) {
 		all = append(all, errors.New("rules"+e.Error()))
 	}
 	return errors.Join(all...)

@@ -235,14 +235,19 @@ func TestAnAppointmentMovesToSeveralSlots(t *testing.T) {
 func TestADialectThatBooksOneSlotSaysSo(t *testing.T) {
 	t.Parallel()
 	o := Options{Dialect: Epic}
-	err := o.CheckRules(scheduling.Rules{{}, {Minutes: 45}})
+	err := o.books(scheduling.Rules{{}, {Minutes: 45}})
 	if err == nil || err.Error() != "[1].minutes: a source of dialect epic books one slot at a time; leave it out" {
 		t.Error(err)
 	}
 	for _, dialect := range []string{Argonaut, IHE, Slots} {
-		if o := (Options{Dialect: dialect}); o.CheckRules(scheduling.Rules{{Minutes: 45}}) != nil {
+		if o := (Options{Dialect: dialect}); o.books(scheduling.Rules{{Minutes: 45}}) != nil {
 			t.Errorf("%s cannot book several", dialect)
 		}
+	}
+	bad := Options{ID: "src", Base: "https://ehr.example.org/fhir", Dialect: Epic, Rules: []RuleOptions{{Minutes: 45}}}
+	bad.SetDefaults()
+	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "rules[0].minutes: a source of dialect epic books one slot at a time") {
+		t.Error(err)
 	}
 	w := severalWorld(t, "ihe")
 	before := w.writes()

@@ -159,9 +159,9 @@ func (w *Writes) Validate() error {
 // proposed, by its id alone.
 func (o *Options) oneSlot() bool { return o.Dialect == Epic }
 
-// CheckRules finds rules of the clinic by which offers would be made that the
-// dialect cannot book. Each message begins with the number of the rule and its key.
-func (o *Options) CheckRules(rules scheduling.Rules) error {
+// books finds rules of the clinic by which offers would be made that the dialect
+// cannot book. Each message begins with the number of the rule and its key.
+func (o *Options) books(rules scheduling.Rules) error {
 	var errs []error
 	for n := range rules {
 		if o.oneSlot() && rules[n].Minutes > 0 {
