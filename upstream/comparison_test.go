@@ -355,6 +355,9 @@ func TestA304CostsNoBody(t *testing.T) {
 	_, before, _ := h.pages()
 	got := h.look()
 	asked, after, _ := h.pages()
+	if told := h.c.Pages(); told["etags"] != "proved" || told["unchangedByWord"] != int64(after) || told["asked"] != int64(asked) {
+		t.Errorf("it is told as %v", told)
+	}
 	if !got.Unchanged || got.Proved || after-before < 3 || asked < after {
 		t.Errorf("unchanged %v, proved %v, %v pages by 304 of %v", got.Unchanged, got.Proved, after-before, asked)
 	}

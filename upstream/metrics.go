@@ -80,6 +80,7 @@ type sourceMetrics struct {
 	all     *metrics
 	source  string
 	retries prometheus.Counter
+	seen    seen
 }
 
 func (m *metrics) of(source scheduling.SourceID) *sourceMetrics {
@@ -102,7 +103,12 @@ func (m *sourceMetrics) strayed(why stray) {
 	m.all.strays.WithLabelValues(m.source, string(why)).Inc()
 }
 
-func (m *sourceMetrics) page(op string) { m.all.pages.WithLabelValues(m.source, op).Inc() }
+func (m *sourceMetrics) page(op string) {
+	m.all.pages.WithLabelValues(m.source, op).Inc()
+	if oneOf(op, "slots", "prefetch", "find", "manifest", "file") {
+		m.seen.asked.Add(1)
+	}
+}
 
 func (m *sourceMetrics) login(outcome string) { m.all.logins.WithLabelValues(m.source, outcome).Inc() }
 

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -48,6 +49,22 @@ func (m *sourceMetrics) unchanged(byWord, byHash int, bytes int64) {
 	m.all.same.pages.WithLabelValues(m.source, "304").Add(float64(byWord))
 	m.all.same.pages.WithLabelValues(m.source, "hash").Add(float64(byHash))
 	m.all.same.bytes.WithLabelValues(m.source).Add(float64(bytes))
+	m.seen.byWord.Add(int64(byWord))
+	m.seen.byHash.Add(int64(byHash))
+}
+
+// seen are the pages of slots since the client was made.
+type seen struct{ asked, byWord, byHash atomic.Int64 }
+
+// Pages tells how many pages of slots came since the start, how many of them were
+// not decoded since they had not changed (by the source's word, or by their hash),
+// and what its validators are worth: unproved, proved, broken, or not asked by.
+func (c *Client) Pages() map[string]any {
+	m := &c.metrics.seen
+	return map[string]any{
+		"asked": m.asked.Load(), "unchangedByWord": m.byWord.Load(), "unchangedByHash": m.byHash.Load(),
+		"etags": c.recall.standing(c.opts.Conditional.Use),
+	}
 }
 
 // broken tells that the source's validators are worth nothing.

@@ -160,6 +160,16 @@ func (r *recall) believes(use string) bool {
 	return use == useETag && r.word != broken || use == useAuto && r.word == proved
 }
 
+// standing is what the source's word is worth, in a word.
+func (r *recall) standing(use string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if use == useHash || use == useNone {
+		return "not asked by"
+	}
+	return [...]string{unproved: "unproved", proved: "proved", broken: "broken"}[r.word]
+}
+
 // newToken names an answer as no other worker or process would.
 func newToken() string { return rand.Text() }
 

@@ -204,7 +204,7 @@ func (s *shift) detail(id scheduling.SourceID) (admin.Detail, bool) {
 		exclusive = "ehr"
 	}
 	return admin.Detail{
-		Exclusive: exclusive, Budget: client.Budget(), RefusedLinks: client.RefusedLinks(),
+		Exclusive: exclusive, Budget: client.Budget(), Pages: client.Pages(), RefusedLinks: client.RefusedLinks(),
 		Breakers: admin.Breakers{Read: states["read"], Write: states["write"], Prefetch: states["prefetch"]},
 	}, true
 }

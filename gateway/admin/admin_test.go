@@ -143,7 +143,7 @@ func TestSourcesAreToldInTheWordsOfTheContract(t *testing.T) {
 	for _, entry := range list {
 		for _, key := range []string{
 			"id", "name", "dialect", "fhir", "state", "slots", "windows", "lastSourceSync", "ageSeconds",
-			"unusable", "breakers", "budget", "exclusive", "lastError",
+			"unusable", "breakers", "budget", "pages", "exclusive", "lastError",
 		} {
 			if _, ok := entry[key]; !ok {
 				t.Errorf("%v lacks %q", entry["id"], key)

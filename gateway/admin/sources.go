@@ -13,7 +13,8 @@ type Detail struct {
 	Paused    bool
 	Breakers  Breakers
 	Budget    map[string]any
-	Exclusive string // who keeps a slot from being booked twice: ehr or gateway
+	Pages     map[string]any // of slots: how many came, how many had not changed
+	Exclusive string         // who keeps a slot from being booked twice: ehr or gateway
 	// RefusedLinks is how often we did not go where the source sent us, by reason.
 	RefusedLinks map[string]int
 }
@@ -46,6 +47,7 @@ type source struct {
 	Emptied      bool               `json:"emptied"`
 	Breakers     Breakers           `json:"breakers"`
 	Budget       map[string]any     `json:"budget"`
+	Pages        map[string]any     `json:"pages"`
 	Exclusive    string             `json:"exclusive"`
 	RefusedLinks map[string]int     `json:"refusedLinks"` // of the source, next links and redirects that were not followed, by reason
 	Ages         map[string]tierAge `json:"ages"`
@@ -120,7 +122,7 @@ func (s *Server) source(src scheduling.Source, f scheduling.Freshness) source {
 		Unusable: orEmpty(f.Status.Unusable), Unmapped: orEmpty(f.Status.Unmapped),
 		Incomplete: f.Status.Incomplete, Emptied: f.Status.Emptied, Failures: f.Status.Failures,
 		Subscription: cmp.Or(f.Status.Subscription, "none"),
-		Breakers:     Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Exclusive: unknown, RefusedLinks: map[string]int{},
+		Breakers:     Breakers{unknown, unknown, unknown}, Budget: map[string]any{}, Pages: map[string]any{}, Exclusive: unknown, RefusedLinks: map[string]int{},
 	}
 	if at := f.Status.LastSync; !at.IsZero() {
 		at = at.UTC().Truncate(time.Second)
@@ -164,6 +166,9 @@ func (s *Server) detail(id scheduling.SourceID, out *source) {
 	}
 	if d.Budget != nil {
 		out.Budget = d.Budget
+	}
+	if d.Pages != nil {
+		out.Pages = d.Pages
 	}
 	if d.RefusedLinks != nil {
 		out.RefusedLinks = d.RefusedLinks
