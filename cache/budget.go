@@ -18,7 +18,6 @@ const (
 	// BudgetSpare is how long a node may use what it was granted without asking.
 	BudgetSpare = 100 * time.Millisecond
 
-	budgetWaits = 5 * time.Second  // how long calls of a node that fell silent are waited for
 	budgetKnown = 10 * time.Minute // how long a node that makes no calls is known
 	budgetPause = 15 * time.Minute // the longest that a source is left alone
 )
@@ -32,7 +31,7 @@ type Budget struct {
 	keys   []string
 	script script
 	lease  time.Duration
-	waits  time.Duration
+	spare  time.Duration
 	most   time.Duration
 }
 
@@ -41,7 +40,7 @@ func (s *Store) Budget(life context.Context, source scheduling.SourceID) *Budget
 	k := s.keys.source(source)
 	return &Budget{
 		store: s, life: life, keys: []string{k.budget(), k.budgeted()}, script: script{"budget", redis.NewScript(budgetSource)},
-		lease: BudgetLease, waits: budgetWaits, most: s.options.BudgetWait,
+		lease: BudgetLease, spare: BudgetSpare, most: s.options.BudgetWait,
 	}
 }
 
@@ -65,7 +64,7 @@ func (b *Budget) args(r scheduling.BudgetReport) []any {
 		gone = 1
 	}
 	args := []any{
-		r.Node, gone, b.lease.Milliseconds(), b.waits.Milliseconds(), BudgetSpare.Milliseconds(),
+		r.Node, gone, b.lease.Milliseconds(), b.spare.Milliseconds(),
 		budgetKnown.Milliseconds(), budgetPause.Milliseconds(), r.Rate, r.Places,
 		r.Urgent, r.Lazy, r.Spare, r.Back,
 		r.Spent, strconv.FormatFloat(r.Share, 'f', 6, 64), max(1, r.Recover.Milliseconds()), r.Pause.Milliseconds(), r.Known,

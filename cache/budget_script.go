@@ -7,16 +7,16 @@ package cache
 // left for it to fetch. The last place of three or more is not for lanes in
 // which nobody waits (the 4th and 5th).
 //
-// A node is taken to have what it told last until its lease ends, to wait for a
-// shorter while, and is known for a longer one. Of limits that differ the lowest
+// A node is taken to have what it told last until its lease ends, and is known for
+// longer. Of limits that differ the lowest
 // holds while whoever has it makes calls.
 //
 //	KEYS     1 budget, 2 nodes
-//	ARGV     1 node, 2 "1" it is gone, 3 lease, 4 how long its waiting counts, 5 how long spare tokens live,
-//	         6 how long it is known, 7 the longest pause (all in ms), 8 rate (calls a second), 9 places,
-//	         10 urgent calls under way, 11 others, 12 spare tokens wanted, 13 of them given back,
-//	         14 calls made without asking, 15 share, 16 ms in which it recovers, 17 pause in ms, 18 nodes known,
-//	         19 day, 20 its begin, 21 its end (ms since 1970), 22-26 calls of the day by lane (0: any), 27-31 waiting by lane
+//	ARGV     1 node, 2 "1" it is gone, 3 lease, 4 how long spare tokens live, 5 how long it is known,
+//	         6 the longest pause (all in ms), 7 rate (calls a second), 8 places, 9 urgent calls under way,
+//	         10 others, 11 spare tokens wanted, 12 of them given back, 13 calls made without asking,
+//	         14 share, 15 ms in which it recovers, 16 pause in ms, 17 nodes known,
+//	         18 day, 19 its begin, 20 its end (ms since 1970), 21-25 calls of the day by lane (0: any), 26-30 waiting by lane
 //	returns  now (ms since 1970), 1 when that is not in the day (then nothing else);
 //	         share (millionths), pause (ms), places, calls of others, nodes, wait (microseconds), calls of the day,
 //	         spare tokens, then the calls granted by lane
@@ -24,15 +24,15 @@ const budgetSource = `
 local function arg(i) return tonumber(ARGV[i]) end
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000
-if now < arg(20) or now >= arg(21) then
+if now < arg(19) or now >= arg(20) then
   return {math.floor(now), 1}
 end
 local function ms(n) return string.format('%.3f', n) end
 
-local me = {rate = arg(8), places = arg(9), urgent = arg(10), lazy = arg(11), w = {}, s = {}}
+local me = {rate = arg(7), places = arg(8), urgent = arg(9), lazy = arg(10), w = {}, s = {}}
 local before = {}
 for r = 1, 5 do
-  me.w[r], me.s[r] = arg(26 + r), now
+  me.w[r], me.s[r] = arg(25 + r), now
 end
 local nodes, known, met = {me}, 1, false
 local flat = redis.call('HGETALL', KEYS[2])
@@ -45,16 +45,15 @@ for i = 1, #flat, 2 do
     for r = 1, 5 do
       if f[6 + r] > 0 then me.s[r] = math.min(now, f[11 + r]) end
     end
-  elseif age > arg(6) then
+  elseif age > arg(5) then
     redis.call('HDEL', KEYS[2], flat[i])
   else
     known = known + 1
     if age <= arg(3) then
       local n = {rate = f[2], places = f[3], urgent = f[4], lazy = f[5], out = 0, w = {}, s = {}}
-      if age <= arg(5) then n.out = f[6] end
+      if age <= arg(4) then n.out = f[6] end
       for r = 1, 5 do
-        n.w[r], n.s[r] = 0, f[11 + r]
-        if age <= arg(4) then n.w[r] = f[6 + r] end
+        n.w[r], n.s[r] = f[6 + r], f[11 + r]
       end
       nodes[#nodes + 1] = n
     end
@@ -73,27 +72,27 @@ local b = redis.call('HMGET', KEYS[1], 'tokens', 'filled', 'share', 'grown', 'un
 -- A node that knows others, and is not known here, had to do with an earlier life
 -- of this record: until they all have told what they do, each goes by its part.
 local born = math.min(now, tonumber(b[8] or now))
-local lost = b[10] == '1' or arg(18) > 1 and not met
+local lost = b[10] == '1' or arg(17) > 1 and not met
 local share = tonumber(b[3] or 1)
-share = math.min(1, share + 0.95 * math.max(0, now - tonumber(b[4] or now)) / arg(16), arg(15))
-local pause = math.min(math.max(tonumber(b[5] or 0) - now, arg(17), 0), arg(7))
+share = math.min(1, share + 0.95 * math.max(0, now - tonumber(b[4] or now)) / arg(15), arg(14))
+local pause = math.min(math.max(tonumber(b[5] or 0) - now, arg(16), 0), arg(6))
 local day, spent = tonumber(b[6] or -1), tonumber(b[7] or 0)
-if arg(19) > day then
-  day, spent = arg(19), 0
+if arg(18) > day then
+  day, spent = arg(18), 0
 end
-spent = math.max(0, spent + arg(14) - arg(13))
+spent = math.max(0, spent + arg(13) - arg(12))
 
 local pace = rate * share / 1000
 local burst = math.max(1, math.max(places, math.ceil(rate / 10)) * share)
 local tokens = tonumber(b[1] or (lost and 1 or burst))
-tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + arg(13)
+tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + arg(12)
 tokens = math.max(0, math.min(tokens, burst - out))
 places = math.max(1, math.floor(places * share + 0.5))
 local room = places
 if places >= 3 then room = places - 1 end
 local mine, most = me.urgent + me.lazy, places
 if lost and now - born < arg(3) / 2 then
-  most = math.max(1, math.floor(places / math.max(known, arg(18))))
+  most = math.max(1, math.floor(places / math.max(known, arg(17))))
 end
 
 local passed, told = {0, 0, 0, 0, 0}, {}
@@ -115,7 +114,7 @@ local granted, ahead, busy, wait = {0, 0, 0, 0, 0}, 0, mine + others, 0
 while pause <= 0 and busy < places do
   local lane, first
   for r = 1, 5 do
-    local cap = arg(21 + r)
+    local cap = arg(20 + r)
     if (cap == 0 or spent + ahead < cap) and (r < 4 or lazies < room) and head(r) then
       if passed[r] >= 19 then
         lane = r
@@ -152,8 +151,8 @@ end
 
 local spare = 0
 if waiting == 0 and pause <= 0 and places >= 3 and most == places then
-  spare = math.max(0, math.min(arg(12), math.floor(tokens - 1)))
-  if arg(26) > 0 then spare = math.max(0, math.min(spare, arg(26) - spent)) end
+  spare = math.max(0, math.min(arg(11), math.floor(tokens - 1)))
+  if arg(25) > 0 then spare = math.max(0, math.min(spare, math.floor((arg(25) - spent) / 8))) end
   tokens, spent = tokens - spare, spent + spare
 end
 
@@ -166,10 +165,10 @@ if ARGV[2] == '1' then
 else
   local since = {}
   for r = 1, 5 do since[r] = ms(me.s[r]) end
-  redis.call('HSET', KEYS[2], ARGV[1], table.concat({ms(now), ARGV[8], ARGV[9], me.urgent, me.lazy, spare,
+  redis.call('HSET', KEYS[2], ARGV[1], table.concat({ms(now), ARGV[7], ARGV[8], me.urgent, me.lazy, spare,
     table.concat(me.w, ' '), table.concat(since, ' ')}, ' '))
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return {math.floor(now), 0, math.floor(share * 1000000), math.ceil(pause), places, others + waiting, known, math.ceil(wait * 1000),
   spent, spare, granted[1], granted[2], granted[3], granted[4], granted[5]}
 `

@@ -62,8 +62,20 @@ func (d *dayCount) report(now time.Time) scheduling.BudgetDay {
 	return scheduling.BudgetDay{Day: d.day, From: d.from, To: d.to, Most: d.most}
 }
 
-// over tells whether the lane gets no calls today.
-func (d *dayCount) over(rank int) bool { return d.most[rank] > 0 && d.spent >= d.most[rank] }
+// over tells whether the lane gets no calls today. What was left to us is
+// counted already, and not made yet.
+func (d *dayCount) over(rank, spare int) bool {
+	return d.most[rank] > 0 && d.spent-spare >= d.most[rank]
+}
+
+// spentFor tells whether nothing is left of the day for a lane.
+func (b *budget) spentFor(rank int) bool {
+	spare := 0
+	if b.joint != nil {
+		spare = b.joint.tokens
+	}
+	return b.day.over(rank, spare)
+}
 
 // today is now by the clock that the day is counted by.
 func (b *budget) today() time.Time {
@@ -82,7 +94,7 @@ func (b *budget) refuseSpent() {
 	now := b.today()
 	b.day.roll(now)
 	for rank := range lanes {
-		if len(b.queues[rank]) == 0 || !b.day.over(rank) {
+		if len(b.queues[rank]) == 0 || !b.spentFor(rank) {
 			continue
 		}
 		e := scheduling.Blame(scheduling.Throttled, b.source, &fault{cause: errDaySpent}, "the calls that the source may be asked for today are used up")
@@ -101,7 +113,7 @@ func (b *budget) laneOf(c *call) lane {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.day.roll(b.today())
-	if b.day.over(c.lane.rank()) {
+	if b.spentFor(c.lane.rank()) {
 		return laneBook
 	}
 	return c.lane

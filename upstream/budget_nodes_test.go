@@ -132,7 +132,7 @@ func TestNodesTogetherMakeNoMoreCallsASecondThanConfigured(t *testing.T) {
 		t.Errorf("%d calls in %v, want no more than %.0f", calls, took, most)
 	}
 	for _, c := range all {
-		if got := c.Budget(); got["shared"] != true || got["nodes"] != 3 {
+		if got := c.Budget(); got["shared"] != true {
 			t.Errorf("%v", got)
 		}
 	}
@@ -258,7 +258,11 @@ func TestALockoutToldToOneNodeIsKeptByAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := all[0].budget
-	poll(t, func() bool { b.mu.Lock(); defer b.mu.Unlock(); return !b.joint.running || !b.joint.tellPause && !b.joint.soon })
+	poll(t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.joint.running // all is told, and answered
+	})
 	poll(t, func() bool { return all[0].Budget()["share"].(float64) < 1 })
 	before, _, _ := there.told()
 	for i, c := range all {
@@ -273,6 +277,10 @@ func TestALockoutToldToOneNodeIsKeptByAll(t *testing.T) {
 	if after, _, _ := there.told(); after != before {
 		t.Errorf("%d calls were sent into the lockout", after-before)
 	}
+}
+
+func knowEachOther(all []*Client) bool {
+	return !slices.ContainsFunc(all, func(c *Client) bool { return c.Budget()["nodes"] != len(all) })
 }
 
 // flaky is a store that can be away.
@@ -310,7 +318,7 @@ func TestWhileRedisIsAwayEachNodeGoesByItsPartAndThenTogetherAgain(t *testing.T)
 	both := func(want bool) func() bool {
 		return func() bool {
 			eachMany(all, 1, 1, func(c *Client) { _ = readMetadata(t, c) })
-			return all[0].Budget()["shared"] == want && all[1].Budget()["shared"] == want && all[0].Budget()["nodes"] == 2
+			return all[0].Budget()["shared"] == want && all[1].Budget()["shared"] == want && knowEachOther(all)
 		}
 	}
 	poll(t, both(true))
@@ -339,15 +347,19 @@ func TestARedisThatIsKilledHoldsNoCallUp(t *testing.T) {
 	there := &crowd{stay: time.Millisecond}
 	server := redistest.Start(t)
 	all := nodes(t, 2, server.URL(), serve(t, there.ServeHTTP), func(o *Options) { o.Limits.Concurrency = 4 })
-	eachMany(all, 2, 5, func(c *Client) { _ = readMetadata(t, c) })
+	poll(t, func() bool {
+		eachMany(all, 1, 1, func(c *Client) { _ = readMetadata(t, c) })
+		return knowEachOther(all)
+	})
+	there.reset()
 	var wg sync.WaitGroup
 	wg.Go(func() { eachMany(all, 3, 40, func(c *Client) { _ = readMetadata(t, c) }) })
-	poll(t, func() bool { calls, _, _ := there.told(); return calls > 60 })
+	poll(t, func() bool { calls, _, _ := there.told(); return calls > 40 })
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	wg.Wait()
-	if calls, _, _ := there.told(); calls != 2*2*5+2*3*40 {
+	if calls, _, _ := there.told(); calls != 2*3*40 {
 		t.Errorf("%d calls", calls)
 	}
 	there.reset()
