@@ -88,9 +88,6 @@ func (c *Client) gather(ctx context.Context, kind scheduling.Kind, questions []q
 		parts[i].temporary = c.opts.Dialect == Epic
 		group.Go(func() (err error) {
 			cuts[i], err = c.pages(within, q, parts[i].page)
-			if err == nil && cuts[i] == "" {
-				cuts[i] = q.full(len(parts[i].records))
-			}
 			if err == nil && cuts[i] != "" {
 				return errStop
 			}

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -202,11 +205,24 @@ func (l *links) file(ctx context.Context, c *Client, address string, file *links
 			return nil
 		}
 		content := newHarvest(scheduling.KindSlot, c.rule, c.opts.Limits.MaxSlots)
-		content.page(fhir.ReadLines(c.source.Release, body))
+		page := fhir.ReadLines(c.source.Release, body)
+		if len(page.Entries) == 0 && page.Broken.Total() > 0 || endsInALine(body) {
+			return errNoFile
+		}
+		content.page(page)
 		content.lead(c.opts.Quirks.LinkSource)
 		file.content, file.sum = content, sum
 		return nil
 	})
+}
+
+// errNoFile: a page for people stands where the file was, or half of the file.
+var errNoFile = errors.New("upstream: it is no file of resources, or not all of it")
+
+// endsInALine tells whether a file ends within a line, as one that was cut.
+func endsInALine(body []byte) bool {
+	last := bytes.TrimSpace(body[bytes.LastIndexByte(body, '\n')+1:])
+	return len(last) > 0 && !json.Valid(last)
 }
 
 // address is where a file is, as the manifest says: seen from the manifest's own

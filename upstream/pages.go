@@ -35,14 +35,6 @@ type question struct {
 	timeout time.Duration // of one page; 0: limits.timeout
 }
 
-// full: $find has no pages; who gives as many as were asked for may have more.
-func (q question) full(got int) (cut string) {
-	if q.limit > 0 && got >= q.limit {
-		return fmt.Sprintf("%d came, as many as were asked for", got)
-	}
-	return ""
-}
-
 // walk follows the pages of one answer.
 type walk struct {
 	client *Client
@@ -293,6 +285,11 @@ func (w *walk) offset(matches int, from step) step {
 func (w *walk) verdict() string {
 	if w.client.opts.Quirks.Total == TotalExact && w.total != nil && w.got() < *w.total {
 		return fmt.Sprintf("%d of %d came", w.got(), *w.total)
+	}
+	if w.q.limit > 0 && w.rows >= w.q.limit && len(w.links) < 2 {
+		// $find has no pages as a rule: who gives as many as were asked for may
+		// have more. Where it has, that many were a page.
+		return fmt.Sprintf("%d came, as many as were asked for", w.rows)
 	}
 	if w.q.totals && w.total == nil && w.full {
 		return "a full page came, and no total"
