@@ -167,6 +167,25 @@ func (w *deskWorld) claimBy(t *testing.T, kind scheduling.CallKind, offer schedu
 	return err
 }
 
+// Somebody else books one of them between our reading and our writing it.
+func TestLaw3ARivalAmongSeveralSlotsGetsThemOrWeDo(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []scheduling.CallKind{scheduling.CallBook, scheduling.CallHold} {
+		for at := range 3 {
+			t.Run(string(kind)+" slot "+string(rune('1'+at)), func(t *testing.T) {
+				t.Parallel()
+				w := severalWorld(t, "slots conditional")
+				offer := w.adjacent(t, 3)
+				w.fault(t, ehrsim.Fault{Kind: ehrsim.FaultRival, Path: "/Slot/" + offer.Slots[at].ID, On: "hold", Count: 1})
+				wantCode(t, string(kind), w.claimBy(t, kind, offer), scheduling.SlotTaken)
+				want := []string{"free", "free", "free"}
+				want[at] = "busy"
+				w.wantSlots(t, "refused", offer, want...)
+			})
+		}
+	}
+}
+
 // Wherever the source dies, the call is in doubt, and what it has claimed can be
 // told by its mark and freed.
 func TestLaw5ASourceThatDiesAmongSeveralSlotsLeavesWhatCanBeFreed(t *testing.T) {

@@ -106,7 +106,11 @@ func (t *tx) slotsIn(rq *request) []string {
 			out = append(out, t.offered(id).id)
 		}
 	}
-	seen(rq.id)
+	if rq.typ == "Slot" {
+		seen("Slot/" + rq.id)
+	} else {
+		seen(rq.id)
+	}
 	if body, err := rq.resource(); err == nil {
 		eachText(body, seen)
 	}
