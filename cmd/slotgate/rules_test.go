@@ -102,6 +102,69 @@ func TestAClinicsRulesHoldFromTheConfigurationToTheEHR(t *testing.T) {
 	h.otherRules(t, u)
 }
 
+// TestNewAndKnownPatientsAreTheCallersOwn: at one clinic new patients take an hour
+// and known ones a slot. Who is registered here is judged by that, for the
+// principal alone who registered them.
+func TestNewAndKnownPatientsAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, clinic{
+		id: "york", sim: ehrsim.Options{Dialect: ehrsim.Slots, FHIR: ehrsim.R4, Practitioners: 1, Days: 5, Zone: "UTC"},
+		bend: func(o *upstream.Options) {
+			o.Rules = []upstream.RuleOptions{{Minutes: 60, Patients: "new"}, {Patients: "known"}}
+		},
+	})
+	u, stranger := h.user(1), h.user(2)
+	h.offersLast(t, u, 0)
+	a := u.tell(t.Context(), 0, http.MethodPost, "/fhir/r4/Patient", `{"resourceType":"Patient","name":[{"family":"Grown","given":["Kim"]}],"gender":"female","birthDate":"1980-02-29"}`)
+	if a.code != http.StatusCreated {
+		t.Fatalf("%d %s", a.code, a.raw)
+	}
+	_, id, _ := strings.Cut(a.header.Get("Location"), "/Patient/")
+	id, _, _ = strings.Cut(id, "/")
+	address := "/fhir/r4/Appointment/$find?_count=4&patient-reference=Patient/" + id
+	kinds := func(u user, address string) (fresh, known *model.Appointment, page shownPage) {
+		page = u.finds(t, 1, scheduling.R4, address, "")
+		for _, a := range page.offers {
+			if strings.HasPrefix(a.Comment, "For new patients only.") {
+				fresh = a
+			} else {
+				known = a
+			}
+		}
+		return fresh, known, page
+	}
+	fresh, known, page := kinds(u, address)
+	if fresh == nil || known != nil || len(fresh.Slot) < 2 || strings.Contains(page.told, "business-rule") || strings.Contains(page.told, "not applied") {
+		t.Errorf("a new patient is shown %+v, %+v and told:\n%s", fresh, known, page.told)
+	}
+	if next, other, _ := kinds(u, page.next); next == nil || other != nil {
+		t.Errorf("the next page, %s, shows %+v, %+v", page.next, next, other)
+	}
+	_, known, page = kinds(stranger, address)
+	if known == nil || !strings.Contains(page.told, "patient-reference was not applied") || strings.Contains(page.next, id) {
+		t.Fatalf("somebody else, who goes on at %s, is told:\n%s", page.next, page.told)
+	}
+	who := `{"resourceType":"Parameters","parameter":[{"name":"patient-id","valueUri":"Patient/` + id + `"}]}`
+	book := func(a *model.Appointment) answer {
+		return u.tell(t.Context(), 1, http.MethodPost, "/fhir/r4/Appointment/"+a.ID+"/$book", who)
+	}
+	if a := book(known); a.code != http.StatusUnprocessableEntity || !strings.Contains(a.raw, "only to patients whom it knows already") {
+		t.Errorf("a known patient's slot: %d %s", a.code, a.raw)
+	}
+	if a := book(fresh); a.code != http.StatusOK || !strings.Contains(a.raw, `"booked"`) {
+		t.Fatalf("a new patient's: %d %v %s", a.code, a.failure, a.raw)
+	}
+	free := map[string]bool{}
+	for _, s := range h.sims["york"].Slots("free") {
+		free["Slot/"+scheduling.ResourceID("york", scheduling.KindSlot, s.ID)] = true
+	}
+	for _, s := range fresh.Slot {
+		if free[s.Reference] {
+			t.Errorf("%s is free still", s.Reference)
+		}
+	}
+}
+
 // offersLast waits until every node offers something, all of which lasts so long.
 func (h *house) offersLast(t *testing.T, u user, minutes int) {
 	t.Helper()
