@@ -16,10 +16,12 @@ type keys struct{ prefix string }
 //	<prefix>:epoch          STRING  random; absent: the store was emptied
 //	<prefix>:secret:<name>  STRING  32 random bytes shared by all gateways
 //	<prefix>:wake           channel; a message is the id of a source whose feed has news
+//	<prefix>:workers        ZSET    worker of the prefetch -> until when it counts (ms since 1970)
 //	<prefix>:vault          HASH    id of a sealing key -> its fingerprint and until when it is in use
 func (k keys) epoch() string             { return k.prefix + ":epoch" }
 func (k keys) secret(name string) string { return k.prefix + ":secret:" + name }
 func (k keys) wake() string              { return k.prefix + ":wake" }
+func (k keys) workers() string           { return k.prefix + ":workers" }
 func (k keys) vault() string             { return k.prefix + ":vault" }
 
 // sourceKeys builds the keys of one source.

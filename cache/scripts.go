@@ -238,7 +238,7 @@ type script struct {
 }
 
 // scripts are all scripts of the cache.
-type scripts struct{ begin, windows, confirm, directory, status, lease, renew, release script }
+type scripts struct{ begin, windows, confirm, directory, status, lease, renew, release, attend script }
 
 func newScripts() scripts {
 	return scripts{
@@ -250,5 +250,6 @@ func newScripts() scripts {
 		lease:     script{"lease", redis.NewScript(leaseSource)},
 		renew:     script{"renew", redis.NewScript(renewSource)},
 		release:   script{"release", redis.NewScript(releaseSource)},
+		attend:    script{"attend", redis.NewScript(attendRoll)},
 	}
 }

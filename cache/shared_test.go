@@ -276,3 +276,54 @@ func TestOpeningNeedsAnAddressAndNoRedis(t *testing.T) {
 		}
 	}
 }
+
+// A store that was emptied forgot who works on what. Whoever does goes on, unless
+// somebody else was quicker.
+func TestALeaseThatTheStoreForgotIsTakenAgainAsItIsRenewed(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		a, b := open(t, server.URL()), open(t, server.URL())
+		mine, ok, err := a.Lease(t.Context(), source, time.Minute)
+		must(t, err)
+		other, and, err := a.Lease(t.Context(), "elsewhere", time.Minute)
+		must(t, err)
+		if !ok || !and {
+			t.Fatal("a free lease is refused")
+		}
+		must(t, server.Restart(t.Context()))
+		must(t, mine.Renew(t.Context()))
+		if _, ok, err := b.Lease(t.Context(), source, time.Minute); err != nil || ok {
+			t.Fatalf("two have the lease: %v, %v", ok, err)
+		}
+		if _, ok, err := b.Lease(t.Context(), "elsewhere", time.Minute); err != nil || !ok {
+			t.Fatalf("a lease that nobody has: %v, %v", ok, err)
+		}
+		if err := other.Renew(t.Context()); !errors.Is(err, cache.ErrLeaseLost) {
+			t.Fatalf("want ErrLeaseLost, got %v", err)
+		}
+	})
+}
+
+func TestTheRollCountsWhoAttends(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		s := open(t, server.URL())
+		attend := func(worker string, ttl time.Duration, want int) {
+			t.Helper()
+			if n, err := s.Attend(t.Context(), worker, ttl); err != nil || n != want {
+				t.Fatalf("%s: %d workers, want %d: %v", worker, n, want, err)
+			}
+		}
+		attend("a", time.Minute, 1)
+		attend("b", time.Minute, 2)
+		attend("a", time.Minute, 2)
+		must(t, s.Depart(t.Context(), "b"))
+		must(t, s.Depart(t.Context(), "nobody"))
+		attend("a", time.Minute, 1)
+		attend("c", 10*time.Millisecond, 2)
+		eventually(t, "one that stays away is not counted", func() bool {
+			n, err := s.Attend(t.Context(), "a", time.Minute)
+			return err == nil && n == 1
+		})
+	})
+}

@@ -45,6 +45,7 @@ type Job struct {
 type Manager struct {
 	deps    Deps
 	metrics *metrics
+	crew    crew
 	err     error
 
 	mu      sync.Mutex
@@ -105,6 +106,9 @@ func (m *Manager) Run(ctx context.Context) error {
 		m.start(w)
 	}
 	m.running.Go(func() { m.watch(ctx) })
+	if roll, ok := m.deps.Leaser.(Roll); ok {
+		m.running.Go(func() { m.divide(ctx, roll) })
+	}
 	m.mu.Unlock()
 	<-ctx.Done()
 	m.mu.Lock() // whoever updates has started all, or will see that it is over

@@ -65,7 +65,12 @@ type source struct {
 	subscription atomic.Pointer[scheduling.SubscriptionState] // nil: none
 	handed       atomic.Bool                                  // whoever takes our place keeps its Subscription
 
+	crew   *crew
+	ours   bool        // we had the lease last, as far as we know
+	giving atomic.Bool // another worker is to have it
+
 	mu     sync.Mutex
+	given  time.Time // when it was given away last
 	shown  scheduling.Status
 	held   int // open slots, as shown
 	leased bool
@@ -110,10 +115,10 @@ func (s *source) run(ctx context.Context, delay time.Duration) {
 		if err == nil && ok {
 			s.storing.clear()
 			s.hold(ctx, lease)
-			s.pause(ctx, s.vary(time.Second))
+			s.pause(ctx, s.rest())
 			continue
 		}
-		wait := s.vary(s.opts.LeaseTTL / 3)
+		wait := s.retryLease()
 		if err == nil {
 			s.setLeased(false)
 		} else if ctx.Err() == nil {
@@ -121,14 +126,6 @@ func (s *source) run(ctx context.Context, delay time.Duration) {
 		}
 		s.pause(ctx, wait)
 	}
-}
-
-func (s *source) acquire(ctx context.Context) (lease scheduling.Lease, ok bool, err error) {
-	err = s.store(ctx, func(ctx context.Context) (err error) {
-		lease, ok, err = s.deps.Leaser.Lease(ctx, s.id, s.opts.LeaseTTL)
-		return err
-	})
-	return lease, ok && lease != nil, err
 }
 
 // releaseTimeout is how long the store has to take a lease back.
@@ -144,18 +141,21 @@ func (s *source) hold(ctx context.Context, lease scheduling.Lease) {
 	renewing.Go(func() { s.renew(working, stop, lease) })
 	subscription := s.keepSubscribed(working, &renewing)
 	s.urgent.open(working)
-	for working.Err() == nil {
+	for working.Err() == nil && !s.giving.Load() {
 		err := safely(func() error { s.turn(working); return nil })
 		if err != nil {
 			s.storeFailed(err)
 		}
 	}
-	stop(nil)
+	stop(errGiven) // unless it ended already
 	s.urgent.close()
 	renewing.Wait()
-	if context.Cause(working) == errLeaseLost {
+	switch context.Cause(working) {
+	case errLeaseLost:
 		s.log.Warn("the lease of the source is lost; another worker may have it")
-	} else {
+	case errGiven:
+		s.log.Info("the source is given to another worker, which has less to do")
+	default:
 		s.letGo(ctx, subscription)
 	}
 	// ctx may be over, and the lease is to be free at once all the same. But
@@ -301,6 +301,9 @@ func (s *source) vary(d time.Duration) time.Duration {
 
 func (s *source) setLeased(leased bool) {
 	s.mu.Lock()
+	if leased != s.leased {
+		s.crew.leased.Add(map[bool]int64{true: 1, false: -1}[leased])
+	}
 	s.leased, s.raced = leased, true
 	s.mu.Unlock()
 	s.metrics.lease(s.id, leased)

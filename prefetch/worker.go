@@ -38,6 +38,7 @@ func (m *Manager) Update(jobs []Job) error {
 		}
 	}
 	m.workers, m.byID = workers, byID
+	m.crew.sources.Store(int64(len(workers)))
 	if m.life != nil {
 		for _, w := range workers {
 			m.start(w)
@@ -85,6 +86,7 @@ func (m *Manager) worker(job Job, before map[scheduling.SourceID]*worker, crowd 
 	if w.source, err = newSource(m.deps, job, w.delay, m.metrics); err != nil {
 		return nil, err
 	}
+	w.crew = &m.crew
 	if crowd {
 		w.offset = min(w.delay, interval(w.schedule, m.deps.Now())/2)
 	}

@@ -252,7 +252,9 @@ func (c *crowd) refused() int { c.mu.Lock(); defer c.mu.Unlock(); return c.refus
 // pick gives an offer that nobody goes for yet, none of today's; "": there is none.
 func (c *crowd) pick(t *testing.T) string {
 	var page struct {
-		Entry []struct{ Resource struct{ ResourceType, ID string } }
+		Entry []struct {
+			Resource struct{ ResourceType, ID string }
+		}
 	}
 	from := time.Now().UTC().Add(24 * time.Hour).Format(time.DateOnly)
 	a := c.h.user(0).tell(t.Context(), 1, http.MethodGet, "/fhir/r4/Appointment/$find?_count=10&source="+c.source+"&start="+from, "")
