@@ -16,7 +16,8 @@ package cache
 //	         6 the longest pause (all in ms), 7 rate (calls a second), 8 places, 9 urgent calls under way,
 //	         10 others, 11 spare tokens wanted, 12 of them given back, 13 calls made without asking,
 //	         14 share, 15 ms in which it recovers, 16 pause in ms, 17 nodes known,
-//	         18 day, 19 its begin, 20 its end (ms since 1970), 21-25 calls of the day by lane (0: any), 26-30 waiting by lane
+//	         18 day, 19 its begin, 20 its end (ms since 1970), 21-25 calls of the day by lane (0: any), 26-30 waiting by lane,
+//	         31 number of the report: what it gives back and owes counts once, though the client may send it again
 //	returns  now (ms since 1970), 1 when that is not in the day (then nothing else);
 //	         share (millionths), pause (ms), places, calls of others, nodes, wait (microseconds), calls of the day,
 //	         spare tokens, then the calls granted by lane
@@ -34,7 +35,7 @@ local before = {}
 for r = 1, 5 do
   me.w[r], me.s[r] = arg(25 + r), now
 end
-local nodes, known, met = {me}, 1, false
+local nodes, known, met, back, owed = {me}, 1, false, arg(12), arg(13)
 local flat = redis.call('HGETALL', KEYS[2])
 for i = 1, #flat, 2 do
   local f = {}
@@ -42,6 +43,7 @@ for i = 1, #flat, 2 do
   local age = math.abs(now - f[1])
   if flat[i] == ARGV[1] then
     met = true
+    if f[17] == arg(31) then back, owed = 0, 0 end
     for r = 1, 5 do
       if f[6 + r] > 0 then me.s[r] = math.min(now, f[11 + r]) end
     end
@@ -80,12 +82,12 @@ local day, spent = tonumber(b[6] or -1), tonumber(b[7] or 0)
 if arg(18) > day then
   day, spent = arg(18), 0
 end
-spent = math.max(0, spent + arg(13) - arg(12))
+spent = math.max(0, spent + owed - back)
 
 local pace = rate * share / 1000
 local burst = math.max(1, math.max(places, math.ceil(rate / 10)) * share)
 local tokens = tonumber(b[1] or (lost and 1 or burst))
-tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + arg(12)
+tokens = tokens + pace * math.max(0, now - tonumber(b[2] or now)) + back
 tokens = math.max(0, math.min(tokens, burst - out))
 places = math.max(1, math.floor(places * share + 0.5))
 local room = places
@@ -166,7 +168,7 @@ else
   local since = {}
   for r = 1, 5 do since[r] = ms(me.s[r]) end
   redis.call('HSET', KEYS[2], ARGV[1], table.concat({ms(now), ARGV[7], ARGV[8], me.urgent, me.lazy, spare,
-    table.concat(me.w, ' '), table.concat(since, ' ')}, ' '))
+    table.concat(me.w, ' '), table.concat(since, ' '), ARGV[31]}, ' '))
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return {math.floor(now), 0, math.floor(share * 1000000), math.ceil(pause), places, others + waiting, known, math.ceil(wait * 1000),

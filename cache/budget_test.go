@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,14 @@ import (
 func asking(node string, places int, waiting ...int) scheduling.BudgetReport {
 	now := time.Now()
 	r := scheduling.BudgetReport{
-		Node: node, Known: 1, Rate: 10_000, Places: places, Share: 1, Recover: time.Minute,
+		Node: node, Number: int(reports.Add(1)), Known: 1, Rate: 10_000, Places: places, Share: 1, Recover: time.Minute,
 		Day: scheduling.BudgetDay{Day: scheduling.DayOf(now, time.UTC), From: now.Add(-time.Hour), To: now.Add(time.Hour)},
 	}
 	copy(r.Waiting[:], waiting)
 	return r
 }
+
+var reports atomic.Int64
 
 func sum(list [scheduling.Lanes]int) (n int) {
 	for _, one := range list {
@@ -104,6 +107,29 @@ func TestOfADayEachLaneHasItsPart(t *testing.T) {
 		wrong.Day.From, wrong.Day.To = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 		if got, err = b.Ask(wrong); err != nil || !got.Another || sum(got.Granted) != 0 || time.Since(got.Now).Abs() > time.Hour {
 			t.Errorf("%+v %v", got, err)
+		}
+	})
+}
+
+// The client may send a report again whose answer was lost.
+func TestAReportThatComesTwiceGivesBackOnce(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		b := open(t, server.URL(), patient).Budget(t.Context(), source).Unhurried()
+		r := asking("one", 10)
+		r.Spent = 100
+		for range 3 {
+			got, err := b.Ask(r)
+			if err != nil || got.Spent != 100 {
+				t.Errorf("%+v %v", got, err)
+			}
+		}
+		r.Number, r.Spent, r.Back = r.Number+1, 0, 10
+		for range 3 {
+			got, err := b.Ask(r)
+			if err != nil || got.Spent != 90 {
+				t.Errorf("%+v %v", got, err)
+			}
 		}
 	})
 }

@@ -8,6 +8,6 @@ package cache
 //	                        born: when this record was begun; lost: 1 where there was one before; passed: calls that
 //	                        went before each lane (times in ms since 1970)
 //	budgeted        HASH    node -> when it told, rate, places, calls under way (urgent, others), spare tokens,
-//	                        calls that wait and since when, by lane
+//	                        calls that wait and since when, by lane, number of what it told
 func (k sourceKeys) budget() string   { return k.tag + "budget" }
 func (k sourceKeys) budgeted() string { return k.tag + "budgeted" }

@@ -12,9 +12,11 @@ const (
 
 // BudgetReport is what a node tells of its calls to a source when it asks to be
 // granted some. All numbers are as they are now, none is a difference, save Back
-// and Spent: a report whose answer was lost does no harm.
+// and Spent, which count once for each Number: a report whose answer was lost does
+// no harm.
 type BudgetReport struct {
 	Node   string // names the node while it lives
+	Number int    // of the report, from 1 on
 	Gone   bool   // it asks for nothing any more
 	Known  int    // nodes that it was last told of
 	Rate   float64

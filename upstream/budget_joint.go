@@ -47,6 +47,7 @@ type joint struct {
 	listed  bool      // the store was told that somebody waits
 	next    time.Time // ask then, as long as somebody waits
 	asked   time.Time // when it was done last
+	reports int
 
 	alone bool // the store does not answer
 	retry time.Time
@@ -216,8 +217,9 @@ func (b *budget) due() (at time.Time, more bool) {
 func (b *budget) report() scheduling.BudgetReport {
 	j, now := b.joint, time.Now()
 	j.soon, j.asked = false, now
+	j.reports++
 	r := scheduling.BudgetReport{
-		Node: j.node, Known: j.nodes, Rate: b.rate, Places: b.places, Urgent: b.busy - b.lazy, Lazy: b.lazy,
+		Node: j.node, Number: j.reports, Known: j.nodes, Rate: b.rate, Places: b.places, Urgent: b.busy - b.lazy, Lazy: b.lazy,
 		Back: j.tokens, Spent: j.owed, Share: 1, Recover: b.press.recover, Day: b.day.report(b.today()),
 	}
 	j.listed = false

@@ -14,6 +14,7 @@ import (
 	"slotgate/cache/redistest"
 	"slotgate/config"
 	"slotgate/scheduling"
+	"slotgate/upstream/ehrsim"
 )
 
 // crowd is a server that counts who is there.
@@ -236,6 +237,58 @@ func TestLaw6LanesOfAllNodesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.
 	if order[0] != laneBook || count[laneRead] < 1 || count[laneRead] > 2 || count[lanePrefetch] < 1 || count[lanePrefetch] > 2 {
 		t.Errorf("of the first 40: %v", count)
 	}
+}
+
+// Three nodes that each went by the limits would be locked out here.
+func TestNodesTogetherAreNotLockedOutOfAnEHRThatBearsFewCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	srv, base := sim(t, practice(slotsSim(func(o *ehrsim.Options) {
+		o.Latency, o.Throttle = 10*time.Millisecond, ehrsim.Throttle{Calls: 8}
+	})))
+	all := nodes(t, 3, redistest.Start(t).URL(), base, func(o *Options) {
+		utc(o)
+		o.Limits.Concurrency, o.Quirks.MaxDays = 4, 1
+	})
+	var wg sync.WaitGroup
+	for _, c := range all {
+		for range 3 {
+			wg.Go(func() { _ = fetch(t, c, ahead(noon, 8)) })
+		}
+	}
+	wg.Wait()
+	if got := srv.Throttling(); got.Lockouts > 0 || got.Most == 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Who is not used any more is not counted among those who share, and a node whose
+// own clock is days off counts the day that all count.
+func TestANodeThatLeavesIsForgottenAndAWrongClockChangesNoDay(t *testing.T) {
+	t.Parallel()
+	url, there := redistest.Start(t).URL(), &crowd{}
+	base := serve(t, there.ServeHTTP)
+	all := nodes(t, 2, url, base, func(o *Options) { o.Timezone = middayZone(t) })
+	s := store(t, url)
+	o := Options{ID: "src", Base: base, Dialect: Slots, Timezone: middayZone(t)}
+	quick(&o)
+	off := registered(t, o, Deps{
+		Now:     func() time.Time { return time.Now().Add(72 * time.Hour) },
+		Budgets: func(id scheduling.SourceID) SharedBudget { return s.Budget(t.Context(), id) },
+	})
+	all = append(all, off)
+	poll(t, func() bool {
+		eachMany(all, 1, 1, func(c *Client) { _ = readMetadata(t, c) })
+		return knowEachOther(all)
+	})
+	calls, _, _ := there.told()
+	_ = readMetadata(t, off)
+	if day, _ := off.Budget()["day"].(map[string]any); day["spent"] != calls+1 {
+		t.Errorf("%v after %d calls", day, calls+1)
+	}
+	if err := all[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, func() bool { _ = readMetadata(t, off); return off.Budget()["nodes"] == 2 })
 }
 
 func TestALockoutToldToOneNodeIsKeptByAll(t *testing.T) {
