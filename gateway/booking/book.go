@@ -105,7 +105,13 @@ func (d *Desk) bookAgain(ctx context.Context, c Caller, req BookRequest, e sched
 	case err != nil:
 		return View{}, false, err
 	case !samePatients(patients, e.Private.Patients):
-		return View{}, false, refuseTaken(e.Source)
+		same, err := d.recognized(ctx, c, e, patients)
+		if err == nil && !same {
+			err = refuseTaken(e.Source)
+		}
+		if err != nil {
+			return View{}, false, err
+		}
 	}
 	if e, err = d.await(ctx, e); err != nil {
 		return View{}, false, err

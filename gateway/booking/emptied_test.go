@@ -72,6 +72,55 @@ func TestLaw5AfterALossARepeatUnderTheSameKeyGetsItsBooking(t *testing.T) {
 	}
 }
 
+// recognized are people whom the source shows to be its own.
+type recognized struct {
+	registered
+	is map[string]string
+}
+
+func (r recognized) IsPatient(_ context.Context, principal string, _ scheduling.SourceID, id, native string) (bool, error) {
+	return principal == "ann" && r.is[id] == native, nil
+}
+
+func TestLaw5AfterALossWhoeverIsRecognizedGetsTheirBookingUnderAnyKey(t *testing.T) {
+	t.Parallel()
+	before, after, other := scheduling.NewPatientID([26]byte{1}), scheduling.NewPatientID([26]byte{2}), scheduling.NewPatientID([26]byte{3})
+	ann := booking.Caller{Principal: "ann", Holds: 3}
+	w := newWorld(t, 2)
+	w.people = registered{before: "p1"}
+	w.desk = w.newDesk(t, w.store, w.ehr)
+	req := bookFor(w.offer(0), before)
+	req.Key = "key-1"
+	booked := must(w.desk.Book(t.Context(), ann, req))(t)
+	w.store.Lose(napa)
+	w.people = recognized{registered{after: "", other: ""}, map[string]string{after: "p1", other: "p2"}}
+	desk := w.newDesk(t, w.store, w.ehr)
+	must(desk.Sweep(t.Context(), napa))(t)
+	for _, key := range []string{"", "key-2"} {
+		req.Key, req.Patients = key, []string{after}
+		got := must(desk.Book(t.Context(), ann, req))(t)
+		if got.Entry.ID != booked.Entry.ID || got.Status != scheduling.ApptBooked || w.ehr.Writes[scheduling.CallBook] != 1 {
+			t.Errorf("%+v after %d calls", got, w.ehr.Writes[scheduling.CallBook])
+		}
+		for name, c := range map[string]struct {
+			who      string
+			patients []string
+		}{
+			"somebody else":        {"ann", []string{other}},
+			"and somebody else":    {"ann", []string{after, other}},
+			"another caller":       {"bob", []string{after}},
+			"named twice, as two":  {"ann", []string{other, other}},
+			"nobody whom we know":  {"ann", []string{before}},
+			"the source's own ids": {"ann", []string{"p1"}},
+		} {
+			req.Key, req.Patients = "", c.patients
+			if v, err := desk.Book(t.Context(), booking.Caller{Principal: c.who, Holds: 3}, req); err == nil {
+				t.Errorf("%s: %+v", name, v)
+			}
+		}
+	}
+}
+
 func TestAListOfSomebodyUnknownIsNotEmptyButUnknown(t *testing.T) {
 	t.Parallel()
 	known, unknown := scheduling.NewPatientID([26]byte{1}), scheduling.NewPatientID([26]byte{2})

@@ -141,6 +141,14 @@ type Persons interface {
 	Person(ctx context.Context, principal string, source scheduling.SourceID, id string) (scheduling.Person, error)
 }
 
+// Recognizers are Patients who can tell whether a Patient of ours is one of the
+// source's, without asking it to register anybody.
+type Recognizers interface {
+	// IsPatient reads the source's Patient. What cannot be seen is no. Errors:
+	// unknown-id; shedding.
+	IsPatient(ctx context.Context, principal string, source scheduling.SourceID, id, native string) (bool, error)
+}
+
 // EHR is one source. Calls obey ctx and their own timeout; nobody retries a
 // write.
 //

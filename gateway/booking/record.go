@@ -1,6 +1,7 @@
 package booking
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -91,6 +92,37 @@ func samePatients(a, b []scheduling.PatientRef) bool {
 		}
 	}
 	return !slices.ContainsFunc(a, lacks(b)) && !slices.ContainsFunc(b, lacks(a))
+}
+
+// recognized tells whether those who are named now are those of a booking that was
+// written down again after a loss, which knows them by the source's ids alone.
+func (d *Desk) recognized(ctx context.Context, c Caller, e scheduling.Entry, named []scheduling.PatientRef) (bool, error) {
+	people, ok := d.Patients.(Recognizers)
+	if !ok || e.Reason != scheduling.Restored || e.State != scheduling.EntryBooked || len(named) != len(e.Private.Patients) {
+		return false, nil
+	}
+	left := slices.Clone(named)
+	for _, native := range e.Private.Natives() {
+		at := -1
+		for i, p := range left {
+			is := p.Native == native
+			if p.Native == "" && scheduling.OwnPatientID(p.Asked) {
+				var err error
+				if is, err = people.IsPatient(ctx, c.Principal, e.Source, p.Asked, native); err != nil {
+					return false, err
+				}
+			}
+			if is {
+				at = i
+				break
+			}
+		}
+		if at < 0 {
+			return false, nil
+		}
+		left = slices.Delete(left, at, at+1)
+	}
+	return len(left) == 0, nil
 }
 
 // restoredOf tells whether a booking that was written down again after a loss was

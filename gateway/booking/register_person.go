@@ -7,7 +7,31 @@ import (
 	"slotgate/scheduling"
 )
 
-var _ Persons = (*Registrar)(nil)
+var (
+	_ Persons     = (*Registrar)(nil)
+	_ Recognizers = (*Registrar)(nil)
+)
+
+// IsPatient tells whether somebody who is registered here is that Patient of the
+// source: it must show an identifier of theirs, or their names and birth date, and
+// nothing that contradicts.
+func (r *Registrar) IsPatient(ctx context.Context, principal string, source scheduling.SourceID, id, native string) (bool, error) {
+	person, err := r.People.Person(ctx, principal, id)
+	if err != nil {
+		return false, err
+	}
+	at, ok := r.At(source)
+	if !ok {
+		return false, nil
+	}
+	shown, err := at.ReadPatient(ctx, native)
+	if err != nil {
+		return false, nil
+	}
+	born := person.BirthDate != "" && shown.BirthDate != "" && len(person.Names) > 0 && len(shown.Names) > 0
+	alike := person.SharesIdentifier(shown.Identifiers) || born
+	return alike && !shown.Closed && !person.Contradicts(shown) && person.Vouches(shown), nil
+}
 
 // Person tells what a clinic's rule asks of somebody who is registered here.
 // Whether the source had them before is not told (law 13), but who has been there
