@@ -34,14 +34,20 @@ type book struct {
 // kind is what a slot says of itself that a query may ask for: numbers of sets.
 type kind struct{ specialty, serviceType int32 }
 
-// run is windows in order of time; upto[i] counts the slots before windows[i].
+// run is windows in order of time.
 type run struct {
 	windows     []*window
-	upto        []int32
-	lasts       []int64 // when the last slot of each window begins
+	edges       []edge // of each window
 	count       int
 	first, last int64 // when its first and its last slot begin
 	rule        int32 // that made its offers; noRule: the slots are
+}
+
+// edge is what a search needs to know of a window. Windows lie far apart in
+// memory: one that need not be looked at is not.
+type edge struct {
+	first, last int64 // when its first and its last slot begin
+	before      int32 // slots of the windows before it
 }
 
 // emptyBook is the book of a schedule that has no windows.
@@ -93,7 +99,7 @@ next:
 				continue next
 			}
 		}
-		r := run{windows: make([]*window, 0, len(full)), upto: make([]int32, 0, len(full)), lasts: make([]int64, 0, len(full)), rule: noRule}
+		r := run{windows: make([]*window, 0, len(full)), edges: make([]edge, 0, len(full)), rule: noRule}
 		r.add(w)
 		runs = append(runs, r)
 	}
@@ -105,9 +111,8 @@ func (r *run) add(w *window) {
 		r.first = w.first()
 	}
 	r.last = w.last()
-	r.lasts = append(r.lasts, r.last)
+	r.edges = append(r.edges, edge{w.first(), r.last, int32(r.count)})
 	r.windows = append(r.windows, w)
-	r.upto = append(r.upto, int32(r.count))
 	r.count += len(w.slots)
 }
 
@@ -229,7 +234,7 @@ func (r *run) seek(start int64, id string) position {
 			low = mid + 1
 		}
 	}
-	if low == len(r.windows) {
+	if low == len(r.windows) || r.edges[low].first > start || r.edges[low].first == start && id == "" {
 		return position{int32(low), 0}
 	}
 	return position{int32(low), int32(r.windows[low].seek(start, id))}
@@ -237,8 +242,8 @@ func (r *run) seek(start int64, id string) position {
 
 // reaches tells whether the window's last slot comes after this start and id.
 func (r *run) reaches(n int, start int64, id string) bool {
-	if r.lasts[n] != start {
-		return r.lasts[n] > start
+	if last := r.edges[n].last; last != start {
+		return last > start
 	}
 	w := r.windows[n]
 	return w.after(len(w.slots)-1, start, id)
@@ -261,5 +266,13 @@ func (r *run) before(p position) int {
 	if int(p.window) == len(r.windows) {
 		return r.count
 	}
-	return int(r.upto[p.window] + p.slot)
+	return int(r.edges[p.window].before + p.slot)
+}
+
+// soonest is a time before which no slot at or after the position begins.
+func (r *run) soonest(p position) int64 {
+	if int(p.window) == len(r.windows) {
+		return math.MaxInt64
+	}
+	return r.edges[p.window].first
 }

@@ -120,7 +120,7 @@ func (f *finder) run(cur *cursor) {
 	}
 	cur.at, cur.end = cur.run.within(s)
 	f.found.Total += cur.total()
-	if f.heads.want == 0 || f.heads.outrun(cur.run.first) {
+	if f.heads.want == 0 || f.heads.outrun(max(s.from, cur.run.soonest(cur.at))) {
 		return
 	}
 	cur.pass(f.query.After)
