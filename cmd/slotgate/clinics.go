@@ -73,7 +73,22 @@ func (c demoCommand) cast() []struct {
 		{"saguaro", "America/Phoenix", ehrsim.Options{
 			Name: "Saguaro Family Practice", Dialect: ehrsim.Argonaut, FHIR: ehrsim.STU3,
 			Zone: "America/Phoenix", Practitioners: 6, NoPrefetch: true,
-		}, nil},
+		}, ruled},
+	}
+}
+
+// visitTypes is the code system of the guide's visit types.
+const visitTypes = "http://fhir.org/guides/argonaut-scheduling/CodeSystem/visit-type"
+
+// ruled is for a clinic with rules: a physical takes two of its slots of twenty
+// minutes, and a well-child visit is for children.
+func ruled(o *upstream.Options) {
+	visit := func(code string) []upstream.VisitType {
+		return []upstream.VisitType{{Token: scheduling.Token{System: visitTypes, Code: code, Scoped: true}}}
+	}
+	o.Rules = []upstream.RuleOptions{
+		{VisitType: visit("physical"), Minutes: 40, Lead: config.Duration(time.Hour)},
+		{VisitType: visit("well-child"), Ages: upstream.AgeOptions{To: 17}},
 	}
 }
 
