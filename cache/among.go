@@ -28,10 +28,7 @@ func (s *Store) KnownAmong(
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	byDay := map[scheduling.Day][]string{}
-	for key := range v.heads {
-		byDay[key.Day] = append(byDay[key.Day], key.Schedule)
-	}
+	byDay := byDays(v)
 	for _, day := range slices.Sorted(maps.Keys(byDay)) {
 		for some := range slices.Chunk(byDay[day], scanCount) {
 			if err := s.among(ctx, source, day, some, wanted, found); err != nil {

@@ -49,20 +49,27 @@ func (s *Store) Known(ctx context.Context, source scheduling.SourceID, scope sch
 func (s *Store) Replace(
 	ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, fetched scheduling.Fetched,
 ) (scheduling.Replaced, error) {
-	if !fetched.Complete || fetched.Unchanged {
+	if !fetched.Complete || fetched.Unchanged || fetched.Basis != "" {
 		return scheduling.Replaced{}, s.fault(ErrIncomplete)
 	}
+	done, err := s.replace(ctx, source, fetch, at, fetched)
+	return done, s.fault(err)
+}
+
+func (s *Store) replace(
+	ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, fetched scheduling.Fetched,
+) (scheduling.Replaced, error) {
 	r := &replacement{
 		store: s, source: source, keys: s.keys.source(source),
 		fetch: fetch, number: strconv.FormatUint(fetch, 10), at: at,
 		scope: fetched.Scope, check: newCheck(fetched.Scope, fetch, at).validAt(fetched.Valid),
-		token: fetched.Token,
+		token: fetched.Token, basis: fetched.Basis,
 	}
 	if err := r.prepare(fetched.Windows); err != nil {
-		return scheduling.Replaced{}, s.fault(err)
+		return scheduling.Replaced{}, err
 	}
 	if err := r.do(ctx); err != nil {
-		return r.done, s.fault(err)
+		return r.done, err
 	}
 	r.count()
 	return r.done, nil
@@ -105,6 +112,7 @@ type replacement struct {
 	scope  scheduling.Scope
 	check  check
 	token  string // of the answer, "" when it has none
+	basis  string // of the answer that it changed, "" when it is whole
 	drop   bool
 
 	windows   []prepared
@@ -146,6 +154,9 @@ func compareKeys(a, b scheduling.WindowKey) int {
 func (r *replacement) do(ctx context.Context) error {
 	for range maxReplans {
 		v, err := r.store.view(ctx, r.source, r.scope)
+		if err == nil {
+			err = r.stands(ctx)
+		}
 		if err != nil {
 			return err
 		}

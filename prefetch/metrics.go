@@ -57,7 +57,7 @@ func newMetrics(deps Deps) (*metrics, error) {
 	m.leases = m.gauge("lease_held", "1 while this worker has the source.")
 	m.fetches = m.counter("fetches_total", "Calls of the source by outcome.", "outcome")
 	m.windows = m.counter("windows_total", "Windows by what a fetch did to them.", "change")
-	m.scopes = m.counter("unchanged_total", "Scopes whose answer was the same as before: confirmed (only the freshness was written), or read again, since what is known of them came from elsewhere.", "outcome")
+	m.scopes = m.counter("unchanged_total", "Scopes whose answer was the same as before: confirmed (only the freshness was written), merged (the source told what changed), or read again, since what is known of them came from elsewhere.", "outcome")
 	m.urgent = m.counter("revalidations_total", "Scopes that were asked for by somebody who waits, by outcome.", "outcome")
 	m.notices = m.counter("notices_total", "What the source told of changes, by what became of it: taken, beyond the horizon, unreadable.", "outcome")
 	m.subs = m.gauge("subscription", "1 for the state of the source's Subscription: asked, live, silent or refused.", "state")
@@ -183,11 +183,14 @@ func (m *metrics) replaced(source scheduling.SourceID, put scheduling.Replaced) 
 	m.windows.WithLabelValues(id, "refused").Add(float64(max(put.Refused, 0)))
 }
 
-// same counts an answer that was the same as before.
-func (m *metrics) same(source scheduling.SourceID, confirmed bool) {
+// same counts an answer that was the same as before, or told what changed.
+func (m *metrics) same(source scheduling.SourceID, unchanged, done bool) {
 	outcome := "read"
-	if confirmed {
+	switch {
+	case done && unchanged:
 		outcome = "confirmed"
+	case done:
+		outcome = "merged"
 	}
 	m.scopes.WithLabelValues(string(source), outcome).Inc()
 }

@@ -21,6 +21,9 @@ type Confirmer interface {
 	// Confirm moves the freshness of the windows of a scope whose answer is
 	// Unchanged. It is false where they are not of that answer alone any more.
 	Confirm(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, same scheduling.Fetched) (bool, error)
+	// Merge puts what changed since the answer that changes.Basis names over its
+	// windows. It is false where they are not of that answer alone any more.
+	Merge(ctx context.Context, source scheduling.SourceID, fetch uint64, at time.Time, changes scheduling.Fetched) (scheduling.Replaced, bool, error)
 }
 
 // compares tells whether an item's answers are compared with the ones before.
@@ -61,31 +64,57 @@ func (s *source) asks(ctx context.Context, it *item, scope scheduling.Scope) (wa
 	return func(ctx context.Context) (scheduling.Fetched, error) { return fetcher.FetchSince(ctx, scope, basis) }, nil
 }
 
-// fetchChanged is fetch, but for an answer that is the same as before: then only
-// the freshness is written, and ok is false. Where the windows turn out to be of
-// another answer meanwhile, the scope is asked for once more, and read.
+// fetchChanged is fetch, but for an answer that is the same as before, or tells
+// only what changed: then that is put in place, and ok is false. Where the windows
+// turn out to be of another answer meanwhile, or more would go than is believed at
+// once (law 8), the scope is asked for once more, and read.
 func (s *source) fetchChanged(ctx context.Context, it *item, scope scheduling.Scope) (got answer, ok bool, err error) {
 	got, err = s.fetch(ctx, scope, func(ctx context.Context) (way, error) { return s.asks(ctx, it, scope) })
-	if err != nil || !got.Unchanged {
+	if err != nil || !got.Unchanged && got.Basis == "" {
 		return got, err == nil, err
 	}
-	_, writer, _ := s.compares(it)
-	confirmed := false
-	err = s.store(ctx, func(ctx context.Context) (err error) {
-		confirmed, err = writer.Confirm(ctx, s.id, got.number, got.at, got.Fetched)
-		return err
-	})
+	before := got.Held
+	if !got.Unchanged || got.Held < 0 {
+		err = s.store(ctx, func(ctx context.Context) (err error) {
+			before, err = s.deps.Writer.Known(ctx, s.id, scope)
+			return err
+		})
+		if err != nil {
+			return got, false, err
+		}
+	}
+	put, done, err := s.putChanged(ctx, it, got, before)
 	if err != nil {
 		return got, false, err
 	}
-	s.metrics.same(s.id, confirmed)
-	if confirmed {
+	s.metrics.same(s.id, got.Unchanged, done)
+	if done {
 		s.status.LastSync = got.at
-		it.reading.took(got.Fetched, got.Held)
+		s.metrics.replaced(s.id, put)
+		got.Windows, got.Held = nil, put.Slots
+		it.reading.took(got.Fetched, before)
 		return got, false, nil
 	}
 	got, err = s.fetchWhole(ctx, scope)
 	return got, err == nil, err
+}
+
+// putChanged confirms what is the same, or merges what changed.
+func (s *source) putChanged(ctx context.Context, it *item, got answer, before int) (put scheduling.Replaced, done bool, err error) {
+	_, writer, _ := s.compares(it)
+	put.Slots = before
+	if got.Basis != "" && float64(len(got.Touched)) > s.opts.EmptiedShare*float64(before) {
+		return put, false, nil
+	}
+	err = s.store(ctx, func(ctx context.Context) (err error) {
+		if got.Unchanged {
+			done, err = writer.Confirm(ctx, s.id, got.number, got.at, got.Fetched)
+		} else {
+			put, done, err = writer.Merge(ctx, s.id, got.number, got.at, got.Fetched)
+		}
+		return err
+	})
+	return put, done, err
 }
 
 // fetchWhole asks for the scope and has the answer read.

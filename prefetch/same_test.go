@@ -30,11 +30,15 @@ type clinic struct {
 	base   string
 }
 
-func newClinic(t *testing.T) *clinic {
+func newClinic(t *testing.T, bend ...func(*ehrsim.Options)) *clinic {
 	t.Helper()
-	sim, err := ehrsim.New(ehrsim.Options{
+	o := ehrsim.Options{
 		Seed: 7, Practitioners: 4, Days: 6, Zone: "UTC", Dialect: ehrsim.Slots, Validators: ehrsim.ETags, Paging: ehrsim.OffsetPaging,
-	})
+	}
+	for _, change := range bend {
+		change(&o)
+	}
+	sim, err := ehrsim.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +73,13 @@ type worker struct {
 	reg    *prometheus.Registry
 }
 
-func (c *clinic) worker() *worker {
+func (c *clinic) worker(bend ...func(*upstream.Options)) *worker {
 	c.t.Helper()
 	o := upstream.Options{ID: "a", Base: c.base, Dialect: upstream.Slots}
 	o.Limits.Rate, o.Limits.Concurrency, o.Conditional.Use = 10_000, 8, "etag"
+	for _, change := range bend {
+		change(&o)
+	}
 	w := &worker{reg: prometheus.NewRegistry()}
 	clients, err := upstream.NewRegistry([]upstream.Options{o}, upstream.Deps{Registerer: w.reg})
 	if err != nil {
@@ -285,4 +292,38 @@ func TestLaw4ASourceWhoseETagNeverChangesBringsNothingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the slot's end", func() bool { return !c.has(taken) })
+}
+
+func TestWhatIsMarkedAsDeletedGoesAndComesByItsChangeAlone(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, func(o *ehrsim.Options) { o.MarkDeleted = true; o.Start = time.Now().Add(-time.Minute) })
+	w := c.worker(func(o *upstream.Options) { o.Quirks.Deletions = "marked" })
+	c.work(w)
+	c.compared(w, 6)
+	merged := func() float64 { return w.count(t, "slotgate_prefetch_unchanged_total", "merged") }
+	for i := range 3 {
+		id, stays := c.tomorrow(i), c.tomorrow(i+5)
+		from := merged()
+		c.gone(id)
+		if merged() == from {
+			t.Error("it went, and no change was merged")
+		}
+		if err := c.sim.SetSlotStatus(id, "free"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the slot that is back", func() bool { return c.has(id) })
+		if !c.has(stays) {
+			t.Error("a slot that never went is not there")
+		}
+	}
+	// A whole look finds nothing else.
+	want := 0
+	for _, slot := range c.sim.Slots("free") {
+		if c.has(slot.ID) {
+			want++
+		}
+	}
+	if n, err := c.store.Known(t.Context(), "a", ever); err != nil || n != want {
+		t.Errorf("%d slots are known, %d of them are there: %v", n, want, err)
+	}
 }

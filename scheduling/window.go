@@ -85,9 +85,15 @@ type Fetched struct {
 	// (see Basis). "": it cannot be.
 	Token string
 	// Unchanged: the source's answer is the one that Token names. Windows and Found
-	// are empty then: Held is how many open slots there are.
+	// are empty then: Held is how many open slots there are, -1 where only the store
+	// knows.
 	Unchanged bool
 	Held      int
+	// Basis is set where the answer tells what changed since another one, which it
+	// names: Windows are then the free slots among what changed, and Touched the ids
+	// of all of it, whatever became of them. It is merged, and replaces nothing.
+	Basis   string
+	Touched []string
 	// Proved: what is unchanged was read and compared. Else the source's word was
 	// taken for it (HTTP 304), which proves nothing about a slot that was claimed.
 	Proved bool

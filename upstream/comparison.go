@@ -305,7 +305,7 @@ func (s *comparison) remember(out *scheduling.Fetched, version uint64, began tim
 	}
 	next := &recalled{
 		scope: s.scope, token: newToken(), directory: version, whole: began, questions: s.pages, files: s.files,
-		held: out.Slots(), nameless: out.Nameless, unusable: out.Unusable.Clone(), unmapped: out.Unmapped.Clone(),
+		since: since(out.Valid, began), held: out.Slots(), nameless: out.Nameless, unusable: out.Unusable.Clone(), unmapped: out.Unmapped.Clone(),
 	}
 	if out.Unusable.Total() > 0 {
 		next.until = began.Add(absentFor) // what it refers to may be there by then

@@ -27,6 +27,10 @@ func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, compare func
 		listed = c.listSchedules(ctx, scope, out.Found)
 	}
 	s := compare()
+	if changes, ok := c.delta(ctx, s, scope); ok {
+		changes.Found.Merge(out.Found)
+		return changes, nil
+	}
 	began := c.now()
 	h, cut, err := c.dialect.fetch(comparing(ctx, s), c, scope)
 	if err != nil {

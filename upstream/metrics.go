@@ -105,7 +105,7 @@ func (m *sourceMetrics) strayed(why stray) {
 
 func (m *sourceMetrics) page(op string) {
 	m.all.pages.WithLabelValues(m.source, op).Inc()
-	if oneOf(op, "slots", "prefetch", "find", "manifest", "file") {
+	if oneOf(op, "slots", "changes", "prefetch", "find", "manifest", "file") {
 		m.seen.asked.Add(1)
 	}
 }

@@ -50,6 +50,11 @@ type Quirks struct {
 	// StatusSearch is whether a slot search says status=free; default: true.
 	// Without it the others are left out after reading.
 	StatusSearch *bool `yaml:"status_search"`
+	// Deletions is what becomes of a slot that is deleted, or no longer free: silent
+	// (nothing may tell of it) or marked (it stays, with another status and a later
+	// lastUpdated); default: silent. Where it is marked, what changed is asked for
+	// (_lastUpdated) between looks at the whole. Dialect slots only.
+	Deletions string `yaml:"deletions"`
 	// Params are sent with every request for slots, such as the service-type
 	// that an Oracle-like server demands.
 	Params map[string]string `yaml:"params"`
@@ -67,6 +72,7 @@ func (q *Quirks) SetDefaults() {
 	setDefault(&q.PageSize, 500)
 	setDefault(&q.OffsetPaging, "auto")
 	setDefault(&q.Accept, "json")
+	setDefault(&q.Deletions, deletionsSilent)
 	if q.Include == nil {
 		q.Include = []string{"Slot:schedule"}
 	}
@@ -88,6 +94,7 @@ func (q *Quirks) Validate() error {
 		need("page_size", q.PageSize == -1 || q.PageSize >= 1 && q.PageSize <= 10_000, "is %d; write 1 to 10000, or -1 for the server's own", q.PageSize),
 		need("max_days", q.MaxDays >= 0, "is %d; write 0 or more", q.MaxDays),
 		need("offset_paging", oneOf(q.OffsetPaging, "auto", "always", "never"), "is %q; write auto, always or never", q.OffsetPaging),
+		need("deletions", oneOf(q.Deletions, deletionsSilent, deletionsMarked), "is %q; write silent, or marked where no slot goes without a trace", q.Deletions),
 		q.Writes.Validate(),
 		q.Files.Validate(),
 		need("accept", oneOf(q.Accept, "json", "xml"), "is %q; write json or xml", q.Accept),

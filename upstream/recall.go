@@ -33,7 +33,8 @@ type recalled struct {
 	whole     time.Time // when every page of it was last read
 	until     time.Time // it is to be decoded again from then on; zero: never for that
 	questions map[uint64][]pageTrace
-	files     uint64 // of a publisher: hash of the files that it was made of
+	since     time.Time // from when on changes are to be asked for (quirks.deletions)
+	files     uint64    // of a publisher: hash of the files that it was made of
 	pages     int
 
 	// What is told of the answer once more.

@@ -1,0 +1,104 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"slotgate/scheduling"
+)
+
+// What a source does to a slot that is deleted (quirks.deletions).
+const (
+	deletionsSilent = "silent" // it is gone without a trace
+	deletionsMarked = "marked" // it stays, with another status, and _lastUpdated finds it
+)
+
+// deltaMargin is how far a question for what changed reaches behind the answer
+// before it, besides booking.lag: a change has its time before it can be found.
+const deltaMargin = 30 * time.Second
+
+// delta asks for what changed since the answer that the store's windows are of,
+// whatever its status and day. ok is false where the answer is to be read whole:
+// where deletions leave no trace, after conditional.verify, after a claim, and
+// where anything about what changed is doubtful.
+//
+//	GET Slot?_lastUpdated=ge..&_include=..&_count=..
+func (c *Client) delta(ctx context.Context, s *comparison, scope scheduling.Scope) (out scheduling.Fetched, ok bool) {
+	_, plain := c.dialect.(slotSearch)
+	if !plain || c.opts.Quirks.Deletions != deletionsMarked || s == nil || s.known == nil || !s.word || s.known.since.IsZero() {
+		return out, false
+	}
+	began := c.now()
+	h, cut, err := c.gather(ctx, scheduling.KindSlot, []question{c.deltaQuestion(s.known.since)})
+	if err != nil || cut != "" {
+		return out, false
+	}
+	out = scheduling.Fetched{Scope: scope, Found: scheduling.NewDirectory(), Complete: true, Valid: h.valid}
+	if len(h.records) == 0 && h.nameless+len(h.doubtful) == 0 {
+		out.Unchanged, out.Token, out.Held = true, s.known.token, s.known.held
+		out.Nameless, out.Unusable, out.Unmapped = s.known.nameless, s.known.unusable.Clone(), s.known.unmapped.Clone()
+		c.recall.delta(s.known, s.known.token, since(h.valid, began), false)
+		return out, true
+	}
+	h.settleSchedules()
+	dir, version, unread, err := c.settle(ctx, h, out.Found)
+	if err != nil || unread || version != s.known.directory {
+		s.known = nil // it was read with another directory
+		return out, false
+	}
+	a := newAssembler(c.source, scope, scheduling.NewResolver(c.source.ID, dir, c.source.Zone), c.codes)
+	out.Windows = a.windows(h.records)
+	if a.unusable.Total()+h.tally.Total()+len(a.doubtful)+len(h.doubtful)+a.nameless+h.nameless > 0 {
+		return out, false
+	}
+	for _, r := range h.records {
+		out.Touched = append(out.Touched, r.slot.ID)
+	}
+	out.Basis, out.Token = s.known.token, newToken()
+	out.Nameless, out.Unusable, out.Unmapped = s.known.nameless, s.known.unusable.Clone(), s.known.unmapped.Clone()
+	c.recall.delta(s.known, out.Token, since(h.valid, began), true)
+	return out, true
+}
+
+// since is from when on the next question must ask: by the source's own clock,
+// where it tells the time.
+func since(valid, began time.Time) time.Time {
+	if valid.IsZero() {
+		return began
+	}
+	return valid
+}
+
+func (c *Client) deltaQuestion(since time.Time) question {
+	from := since.Add(-deltaMargin - c.opts.Booking.Lag.Std())
+	query := url.Values{"_lastUpdated": {"ge" + instant(from)}}
+	c.addIncludes(query)
+	if count := c.opts.Quirks.PageSize; count > 0 {
+		query.Set("_count", strconv.Itoa(count))
+	}
+	c.opts.Quirks.set(query)
+	return question{op: "changes", kind: scheduling.KindSlot, method: http.MethodGet, url: resolve(c.base, "Slot", query), paged: true}
+}
+
+// delta notes that the store's windows are of what was known and what changed
+// since. By the pages of the answer nothing is known again then, until it is read.
+func (r *recall) delta(known *recalled, token string, since time.Time, changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	here := r.scopes[known.scope]
+	if here == nil || here.Value != known {
+		return
+	}
+	next := *known
+	next.token, next.since = token, since
+	if changed {
+		next.questions, next.held = nil, unknownHeld
+	}
+	here.Value = &next
+}
+
+// unknownHeld: the store knows how many slots there are.
+const unknownHeld = -1
