@@ -80,16 +80,14 @@ func (c demoCommand) cast() []struct {
 // visitTypes is the code system of the guide's visit types.
 const visitTypes = "http://fhir.org/guides/argonaut-scheduling/CodeSystem/visit-type"
 
-// ruled is for a clinic with rules: a physical takes two of its slots of twenty
-// minutes, and a well-child visit is for children.
+// ruled is for a clinic with a rule: a physical takes two of its slots of twenty
+// minutes. Nothing there is for some patients only: whoever tries the demo books
+// what comes first.
 func ruled(o *upstream.Options) {
-	visit := func(code string) []upstream.VisitType {
-		return []upstream.VisitType{{Token: scheduling.Token{System: visitTypes, Code: code, Scoped: true}}}
-	}
-	o.Rules = []upstream.RuleOptions{
-		{VisitType: visit("physical"), Minutes: 40, Lead: config.Duration(time.Hour)},
-		{VisitType: visit("well-child"), Ages: upstream.AgeOptions{To: 17}},
-	}
+	physical := scheduling.Token{System: visitTypes, Code: "physical", Scoped: true}
+	o.Rules = []upstream.RuleOptions{{
+		VisitType: []upstream.VisitType{{Token: physical}}, Minutes: 40, Lead: config.Duration(time.Hour),
+	}}
 }
 
 // tells is for an EHR that tells of changes by itself.
