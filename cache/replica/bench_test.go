@@ -105,7 +105,7 @@ func (c *city) windows(source int, id string, n, version int) []scheduling.Windo
 
 func queries(c *city) map[string]scheduling.Query {
 	specialty := []scheduling.Token{{System: "http://snomed.info/sct", Code: "7", Scoped: true}}
-	source := c.sources[2].ID
+	source, day := c.sources[2].ID, scheduling.DayOf(c.now, time.UTC)
 	return map[string]scheduling.Query{
 		"practitioner":       {Practitioners: []scheduling.Ref{{Kind: scheduling.KindPractitioner, ID: scheduling.ResourceID(source, scheduling.KindPractitioner, "who-33")}}},
 		"location+specialty": {Locations: []scheduling.Ref{{ID: scheduling.ResourceID(source, scheduling.KindLocation, "place-1")}}, Specialty: []scheduling.Token{{Code: "30"}}},
@@ -113,6 +113,7 @@ func queries(c *city) map[string]scheduling.Query {
 		"specialty":          {Specialty: specialty},
 		"text":               {LocationText: []string{"city 1"}},
 		"period":             {Start: scheduling.InstantBound(c.now.Add(100 * time.Hour)), End: scheduling.InstantBound(c.now.Add(200 * time.Hour))},
+		"days":               {Start: scheduling.DayBound(day + 5), End: scheduling.DayBound(day + 8)},
 		"all":                {},
 	}
 }
@@ -120,7 +121,7 @@ func queries(c *city) map[string]scheduling.Query {
 func BenchmarkFind(b *testing.B) {
 	for _, size := range []int{100_000, 1_000_000} {
 		c := builtCity(b, size)
-		for _, name := range []string{"practitioner", "location+specialty", "near+specialty", "specialty", "text", "period", "all"} {
+		for _, name := range []string{"practitioner", "location+specialty", "near+specialty", "specialty", "text", "period", "days", "all"} {
 			q := queries(c)[name]
 			q.Count = 20
 			b.Run(fmt.Sprintf("%s/slots=%d", name, size), func(b *testing.B) {
