@@ -159,7 +159,7 @@ if waiting == 0 and pause <= 0 and places >= 3 and most == places then
 end
 
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens), 'filled', ms(now), 'share', string.format('%.6f', share),
-  'grown', ms(now), 'until', ms(now + pause), 'day', day, 'spent', spent, 'born', ms(born), 'passed', table.concat(told, ' '), 'lost', lost and '1' or '0')
+  'grown', ms(now + pause), 'until', ms(now + pause), 'day', day, 'spent', spent, 'born', ms(born), 'passed', table.concat(told, ' '), 'lost', lost and '1' or '0')
 redis.call('PEXPIRE', KEYS[1], 172800000)
 if ARGV[2] == '1' then
   redis.call('HDEL', KEYS[2], ARGV[1])

@@ -159,6 +159,23 @@ func TestWhatOneNodeFoundOutHoldsForAll(t *testing.T) {
 	})
 }
 
+// A pause is no time in which a source showed that it bears more.
+func TestAShareDoesNotGrowInAPause(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		b := open(t, server.URL(), patient).Budget(t.Context(), source).Unhurried()
+		told := asking("one", 10)
+		told.Pause, told.Share, told.Recover = time.Minute, 0.5, time.Millisecond
+		_, err := b.Ask(told)
+		must(t, err)
+		other := asking("two", 10)
+		other.Recover = told.Recover
+		if got, err := b.Ask(other); err != nil || got.Share != 0.5 {
+			t.Errorf("%+v %v", got, err)
+		}
+	})
+}
+
 // However nodes ask, they are granted no more calls than the rate allows, by the
 // clock that all share; what was granted and given back is no further call.
 func TestTheRateIsKeptHoweverNodesAsk(t *testing.T) {

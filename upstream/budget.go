@@ -265,10 +265,17 @@ func (b *budget) pause(until time.Time) {
 		return
 	}
 	b.until = until
+	b.rest()
 	if b.joint != nil {
 		b.joint.tellPause = true
 		b.askAgain()
 	}
+}
+
+// rest has the share wait for the end of the pause. The caller holds the lock.
+func (b *budget) rest() {
+	now := time.Now()
+	b.press.rest(now, now.Add(b.until.Sub(b.now())))
 }
 
 func (b *budget) pauseLeft() time.Duration {

@@ -320,6 +320,7 @@ func (b *budget) obeyPause(pause time.Duration) {
 	}
 	if until := b.now().Add(pause); until.After(b.until.Add(10 * time.Millisecond)) {
 		b.until = until
+		b.rest()
 	}
 	for rank := range lanes {
 		b.dismiss(rank, nil)

@@ -15,7 +15,7 @@ import (
 type pressure struct {
 	recover time.Duration // from the least to all, once nothing presses any more
 	share   float64       // of the limits, from least to 1
-	grown   time.Time     // when share was right
+	grown   time.Time     // when share was right; while the source is left alone: the end of that
 	cut     time.Time     // when it was cut last
 	usual   map[string]*pace
 }
@@ -45,11 +45,23 @@ func newPressure(recovery time.Duration, now time.Time) *pressure {
 
 // at is the share at this instant: what was cut grows back with time.
 func (p *pressure) at(now time.Time) float64 {
+	if now.Before(p.grown) {
+		return p.share
+	}
 	if p.share < 1 {
 		p.share = math.Min(1, p.share+(1-leastShare)*now.Sub(p.grown).Seconds()/p.recover.Seconds())
 	}
 	p.grown = now
 	return p.share
+}
+
+// rest keeps the share as it is until then: a source that is asked for nothing
+// shows nothing of what it bears.
+func (p *pressure) rest(now, until time.Time) {
+	p.at(now)
+	if until.After(p.grown) {
+		p.grown = until
+	}
 }
 
 // set takes over what all nodes found out. A cut by another is as good as ours:
@@ -58,7 +70,7 @@ func (p *pressure) set(share float64, now time.Time) {
 	if share < p.at(now)-0.01 {
 		p.cut = now
 	}
-	p.share, p.grown = math.Max(leastShare, share), now
+	p.share = math.Max(leastShare, share)
 }
 
 // feel learns from a call that has ended. It tells whether the share was cut.

@@ -185,6 +185,31 @@ func TestLaw6ABudgetUnderPressureGivesFewerPlacesAndTokens(t *testing.T) {
 	})
 }
 
+// Half an hour of which nothing was asked is no reason to ask for all again.
+func TestLaw6AShareDoesNotGrowWhileTheSourceIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget("src", Limits{Rate: 10, Concurrency: 10, RetryWait: config.Duration(time.Second), Recover: config.Duration(time.Minute)}, time.Now)
+		b.feel("read", time.Millisecond, failed(scheduling.Throttled, http.StatusTooManyRequests, false))
+		b.pause(time.Now().Add(15 * time.Minute))
+		b.pause(time.Now().Add(time.Minute)) // a shorter one changes nothing
+		for range 15 {
+			if got := b.share(); got != cutTo {
+				t.Fatalf("a share of %v in the pause", got)
+			}
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(6 * time.Second)
+		if got := b.share(); got <= cutTo || got > cutTo+0.11 {
+			t.Errorf("a share of %v six seconds after the pause", got)
+		}
+		time.Sleep(time.Minute)
+		if got := b.share(); got != 1 {
+			t.Errorf("a share of %v in the end", got)
+		}
+	})
+}
+
 // Over the wire: a source that answers 429 or 503 is asked for less, whatever
 // was asked; one that refuses is not.
 func TestLaw6ASourceThatIsAskedForTooMuchIsAskedForLess(t *testing.T) {
