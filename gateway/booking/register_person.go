@@ -37,16 +37,17 @@ func (r *Registrar) IsPatient(ctx context.Context, principal string, source sche
 // Whether the source had them before is not told (law 13), but who has been there
 // for an appointment of ours has been seen.
 func (r *Registrar) Person(ctx context.Context, principal string, source scheduling.SourceID, id string) (scheduling.Person, error) {
-	known, err := r.People.Person(ctx, principal, id)
+	links, err := r.People.Links(ctx, principal, id)
 	if err != nil {
 		return scheduling.Person{}, err
 	}
-	out := scheduling.Person{Born: known.BirthDate, Standing: scheduling.Stranger}
-	links, err := r.People.Links(ctx, principal, id)
-	if err != nil {
-		return out, err
+	link := links[source]
+	known, err := r.People.Person(ctx, principal, id)
+	if err != nil && !(is(err, scheduling.UnknownID) && link.Native != "" && !link.Forgotten) { // the link may outlive the person
+		return scheduling.Person{}, err
 	}
-	if links[source].Native == "" {
+	out := scheduling.Person{Born: known.BirthDate, Standing: scheduling.Stranger}
+	if link.Native == "" {
 		return out, nil
 	}
 	out.Standing = scheduling.Registered
