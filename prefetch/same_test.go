@@ -296,7 +296,7 @@ func TestLaw4ASourceWhoseETagNeverChangesBringsNothingBack(t *testing.T) {
 
 func TestWhatIsMarkedAsDeletedGoesAndComesByItsChangeAlone(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, func(o *ehrsim.Options) { o.MarkDeleted = true; o.Start = time.Now().Add(-time.Minute) })
+	c := newClinic(t, func(o *ehrsim.Options) { o.MarkDeleted, o.TimeScale = true, 60 })
 	w := c.worker(func(o *upstream.Options) { o.Quirks.Deletions = "marked" })
 	c.work(w)
 	c.compared(w, 6)

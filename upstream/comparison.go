@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ type comparison struct {
 	files  uint64
 	spoilt bool // something of it cannot be known again
 	other  bool // it is not the same
+	stop   atomic.Bool
 }
 
 // heldPage is a page that came and may have to be decoded.
@@ -106,14 +108,17 @@ func (s *comparison) all(ctx context.Context, questions []question) (same bool, 
 	if s == nil || s.known == nil || len(questions) != len(s.known.questions) {
 		return false, nil
 	}
-	group, within := errgroup.WithContext(ctx)
+	var group errgroup.Group // what is under way is waited for: it is needed then
 	group.SetLimit(s.c.opts.Limits.Concurrency)
 	for _, q := range questions {
 		group.Go(func() error {
 			q.lane = laneOf(ctx)
-			same, err := s.question(within, q)
+			same, err := s.question(ctx, q)
 			if err == nil && !same {
 				err = errStop
+			}
+			if err != nil {
+				s.stop.Store(true)
 			}
 			return err
 		})
@@ -141,8 +146,8 @@ func (s *comparison) question(ctx context.Context, q question) (same bool, err e
 	at := step{call: q.call(s.c)}
 	now := make([]pageTrace, 0, len(traces))
 	for i, trace := range traces {
-		if ctx.Err() != nil {
-			return false, ctx.Err() //nolint:wrapcheck // that of the group
+		if s.stop.Load() {
+			return false, nil
 		}
 		got, next, err := s.page(ctx, at.call, trace)
 		switch {
