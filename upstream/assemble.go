@@ -18,6 +18,7 @@ type assembler struct {
 	settings map[string]judged
 	twins    map[twinKey]int // how many there are, then which one is next
 	slots    map[string]scheduling.Slot
+	spans    map[string][]scheduling.Span // of the slots, by schedule; nil until something needs to know its neighbours
 	unusable scheduling.Tally
 	doubtful []string
 	nameless int
@@ -45,12 +46,15 @@ func newAssembler(source scheduling.Source, scope scheduling.Scope, resolver *sc
 // windows judges every record and groups those that can be offered.
 func (a *assembler) windows(records []*record) map[scheduling.WindowKey][]scheduling.Slot {
 	a.countTwins(records)
+	var open []*record // what occurs twice is judged by what does not
 	for _, r := range records {
-		if reason := a.take(r); reason != "" {
-			a.unusable.Add(reason, 1)
-			a.doubt(r, reason)
+		if a.occursTwice(r) {
+			open = append(open, r)
+		} else {
+			a.note(r)
 		}
 	}
+	a.noteOpen(open)
 	slots := make([]scheduling.Slot, 0, len(a.slots))
 	for _, slot := range a.slots {
 		slots = append(slots, slot)
@@ -129,6 +133,9 @@ func (a *assembler) take(r *record) scheduling.Reason {
 	}
 	a.map2common(&slot)
 	a.slots[slot.ID] = slot
+	if a.spans != nil {
+		a.spans[slot.Schedule] = append(a.spans[slot.Schedule], scheduling.Span{Schedule: slot.Schedule, From: from, To: to})
+	}
 	return ""
 }
 
@@ -194,6 +201,7 @@ func (a *assembler) occurrence(r *record, zone *time.Location, from, to time.Tim
 	key := twinKey{r.slot.Schedule, r.start, r.end}
 	nth, twin := a.twins[key]
 	if !twin {
+		from, to = a.beside(r, zone, from, to)
 		return from, to, nil
 	}
 	stamp, err := scheduling.ParseStamp(r.start, zone)

@@ -53,6 +53,17 @@ func TestLaw9InstantsInsideZonesAtTheEdge(t *testing.T) {
 		"also where the end is written as after both": {winter, []*record{
 			written("a", "2026-10-25T02:45:00", "2026-10-25T03:00:00"), written("b", "2026-10-25T02:45:00", "2026-10-25T03:00:00"),
 		}, []string{"00:45", "01:45"}, 15, ""},
+		"the second where the first is taken": {winter, []*record{
+			written("a", "2026-10-25T02:00:00", "2026-10-25T02:45:00"),
+			written("b", "2026-10-25T01:30:00", "2026-10-25T02:15:00"), written("c", "2026-10-25T02:15:00", "2026-10-25T02:00:00"),
+		}, []string{"23:30", "00:15", "01:00"}, 45, ""},
+		"the first where both are": {winter, []*record{
+			written("a", "2026-10-25T02:15:00", "2026-10-25T02:30:00"),
+			written("b", "2026-10-25T02:15:00+02:00", "2026-10-25T02:30:00+02:00"), written("c", "2026-10-25T02:15:00+01:00", "2026-10-25T02:30:00+01:00"),
+		}, []string{"00:15", "00:15", "01:15"}, 15, ""},
+		"the second where the first is known by its offset": {winter, []*record{
+			written("a", "2026-10-25T02:15:00", "2026-10-25T02:30:00"), written("b", "2026-10-25T02:15:00+02:00", "2026-10-25T02:30:00+02:00"),
+		}, []string{"00:15", "01:15"}, 15, ""},
 		"twice the same on any other day is just that": {winter, []*record{
 			written("a", "2026-10-25T08:00:00", "2026-10-25T08:15:00"), written("b", "2026-10-25T08:00:00", "2026-10-25T08:15:00"),
 		}, []string{"07:00", "07:00"}, 15, ""},

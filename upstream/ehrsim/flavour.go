@@ -13,7 +13,8 @@ type flavour struct {
 	made    time.Time // when the data came to be
 	zone    *time.Location
 
-	hideSlots bool // appointments name no slot
+	times     Times // "": by dialect
+	hideSlots bool  // appointments name no slot
 }
 
 // release is the fhirVersion of the CapabilityStatement.
@@ -49,6 +50,15 @@ func (f flavour) metaOf(version int, updated time.Time) object {
 // instant writes a time as this kind of server does: Argonaut ones with the
 // place's offset, plain ones (Oracle's, HAPI's) as UTC with a Z.
 func (f flavour) instant(t time.Time, zone *time.Location) string {
+	switch {
+	case zone == nil || f.times == "":
+	case f.times == UTCTimes:
+		return t.UTC().Format("2006-01-02T15:04:05Z")
+	case f.times == LocalTimes:
+		return t.In(zone).Format("2006-01-02T15:04:05")
+	default:
+		return t.In(zone).Format("2006-01-02T15:04:05-07:00")
+	}
 	if f.dialect == Slots || zone == nil {
 		return t.UTC().Format("2006-01-02T15:04:05.000Z")
 	}

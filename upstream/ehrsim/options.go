@@ -37,6 +37,16 @@ const (
 	OffsetPaging Paging = "offset" // next carries _offset over the living result
 )
 
+// Times is how a server writes the instants of slots and appointments.
+type Times string
+
+// The ways of writing them.
+const (
+	UTCTimes    Times = "utc"    // 2026-10-25T01:30:00Z
+	OffsetTimes Times = "offset" // 2026-10-25T02:30:00+01:00
+	LocalTimes  Times = "local"  // 2026-10-25T02:30:00, in the place's zone, which one must know
+)
+
 // IfMatch is what a server makes of If-Match.
 type IfMatch string
 
@@ -68,12 +78,13 @@ type Options struct {
 	EmptyLastPage  bool   // the last next leads to a page without entries
 	PageOperations bool   // argonaut and epic: what $prefetch and $find find comes in pages too, as ihe's does
 
-	NoPrefetch       bool // argonaut: Slot/$prefetch is not there
-	NoPrefetchStatus int  // what it answers then; default 404, 501 also seen
-	FindNoSlot       bool // argonaut: offers of $find name no slot
-	RoleActors       bool // schedules name PractitionerRoles as actors, not practitioners and locations
-	NoTimezone       bool // locations carry no timezone extension
-	LocalCodes       bool // visit types are coded in the EHR's own system only
+	NoPrefetch       bool  // argonaut: Slot/$prefetch is not there
+	NoPrefetchStatus int   // what it answers then; default 404, 501 also seen
+	FindNoSlot       bool  // argonaut: offers of $find name no slot
+	RoleActors       bool  // schedules name PractitionerRoles as actors, not practitioners and locations
+	Times            Times // how instants are written; default by dialect: slots in UTC, others with the place's offset
+	NoTimezone       bool  // locations carry no timezone extension
+	LocalCodes       bool  // visit types are coded in the EHR's own system only
 
 	HoldFor        time.Duration // argonaut: how long a hold lasts, by the simulated clock; default 5m
 	NoHold         bool          // argonaut: $hold is not there
@@ -193,6 +204,7 @@ func (o Options) Validate() error {
 	refuse(o.Latency < 0 || o.Jitter < 0 || o.MaxWindow < 0, "durations must not be negative")
 	refuse(o.HoldFor < 0 || o.PatientRace < 0, "durations must not be negative")
 	refuse(!slices.Contains(RefusalShapes(), o.Refusal), "refusal %q: want one of %v", o.Refusal, RefusalShapes())
+	refuse(!slices.Contains([]Times{"", UTCTimes, OffsetTimes, LocalTimes}, o.Times), "times %q: want utc, offset or local", o.Times)
 	refuse(o.PatchIfMatch != IfMatchHeeded && o.PatchIfMatch != IfMatchIgnored && o.PatchIfMatch != IfMatchRequired,
 		"patch if-match %q: want heeded, ignored or required", o.PatchIfMatch)
 	for _, format := range o.PatchFormats {

@@ -54,7 +54,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("ehrsim: zone: %w", err)
 	}
 	s := &Server{opts: o, zone: zone, clock: newClock(o), faults: newFaultBox(o.startFaults()), log: newHistory(), pages: newPageBox(), login: newLoginDesk(o), stopping: make(chan struct{})}
-	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, hideSlots: o.FindNoSlot || o.Dialect == Epic}
+	s.flavour = flavour{fhir: o.FHIR, dialect: o.Dialect, made: s.clock.now().Truncate(time.Second), zone: zone, times: o.Times, hideSlots: o.FindNoSlot || o.Dialect == Epic}
 	s.notices = newNoticeDesk(s)
 	s.door = newDoorman(o.Throttle, s.clock)
 	s.stale.clear()
