@@ -12,9 +12,13 @@
 //	Replica ── table ── entry (one a source) ── state
 //	                                              ├ directory   records by our id, identifier
 //	                                              ├ layout      one place a schedule: its setting, resolved, and its fragment
-//	                                              ├ books       one book a schedule: its windows
+//	                                              ├ books       one book a schedule: its windows, and the offers that rules make of them
 //	                                              ├ ids         offer and slot ids -> schedule
 //	                                              └ coverage    which days were last confirmed when
+//
+// Where a clinic has rules (scheduling.Rule), offers of several slots are made when
+// a window comes or goes, into windows of their own (see ruled.go); without rules
+// a slot is an offer, and there is nothing else.
 //
 // A layout changes with the directory, books change with the slots. A schedule
 // that the directory cannot explain keeps its book, hidden and counted by

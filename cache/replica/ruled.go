@@ -88,10 +88,8 @@ func (e *entry) ruled(st *state, n int, old, b *book) *book {
 		}
 		return newBook(b.windows, b.cover)
 	}
-	next := newBook(b.windows, b.cover)
-	if next.count == 0 {
-		return next
-	}
+	copied := *b
+	next := &copied
 	next.ruling = &ruling{rules: st.source.Rules, zone: p.setting.Zone, types: p.kind.serviceType}
 	var before *ruling
 	if old.ruling.same(next.ruling) {

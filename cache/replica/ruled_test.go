@@ -114,6 +114,9 @@ func TestAnOfferGoesWithAnyOfItsSlots(t *testing.T) {
 	if hit.ID == lost || hit.ID != hit.Rule.OfferID("a", 2, "s-0", "s-1") {
 		t.Errorf("after it was used up its id is %s, before %s", hit.ID, lost)
 	}
+	if next := find(t, r, scheduling.Query{Count: 2}).Offers[1]; next.ID != next.Rule.OfferID("a", 2, "s-1", "s-2") {
+		t.Errorf("another offer with that slot is %s still", next.ID)
+	}
 	left := windowsOf(slotsOn("sched", "s", tomorrow, 4)[:3], zone(t, "America/New_York"), 9, noon)
 	r.Apply("a", scheduling.Change{Windows: left})
 	expectOffers(t, r, "s-0+s-1 s-1+s-2")
