@@ -47,7 +47,9 @@ type Asker struct {
 // source is one of them, and how it did.
 type source struct {
 	scheduling.Source
-	places chan struct{} // taken by the questions under way
+	// places are taken by the questions under way: no number of finds keeps
+	// somebody from holding or booking (law 6).
+	places map[purpose]chan struct{}
 
 	mu     sync.Mutex
 	status scheduling.Status
@@ -71,7 +73,8 @@ func New(opts Options, deps Deps) (*Asker, error) {
 		sources: map[scheduling.SourceID]*source{}, byTag: map[string]scheduling.SourceID{},
 	}
 	for _, s := range deps.Live {
-		a.sources[s.ID] = &source{Source: s, places: make(chan struct{}, opts.AtOnce), status: scheduling.Status{Source: s.ID}}
+		places := map[purpose]chan struct{}{toFind: make(chan struct{}, opts.AtOnce), toCheck: make(chan struct{}, opts.AtOnce)}
+		a.sources[s.ID] = &source{Source: s, places: places, status: scheduling.Status{Source: s.ID}}
 		a.byTag[scheduling.SourceTag(s.ID)] = s.ID
 		a.ids = append(a.ids, s.ID)
 	}

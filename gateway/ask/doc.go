@@ -13,7 +13,8 @@
 //
 // Nobody waits for longer than Options.Deadline, and nobody can make us a burden
 // to a source: a question is of Options.Days days at most, Options.AtOnce
-// questions of a source are under way at once, and its own budget and breaker
+// questions of a source are under way at once (and as many of those about to
+// hold or book, which finds never take), and its own budget and breaker
 // come on top. What was not answered is told with the offers of the others.
 //
 // Where an offer's id leads (a schedule and a day, sealed) is remembered for

@@ -62,8 +62,8 @@ func keyOf(id scheduling.SourceID, why purpose, scope scheduling.Scope) string {
 // fly asks the source once.
 func (a *Asker) fly(s *source, why purpose, scope scheduling.Scope) result {
 	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
+	case s.places[why] <- struct{}{}:
+		defer func() { <-s.places[why] }()
 	default:
 		return a.without(s, scheduling.Crowded, &scheduling.Error{
 			Code: scheduling.Shedding, Who: scheduling.Gateway, Source: s.ID, Err: errCrowded,

@@ -127,6 +127,11 @@ func TestMoreQuestionsThanASourceMayBeAskedAtOnceAreRefusedAtOnce(t *testing.T) 
 	opts.AtOnce = 2
 	w := newWorld(t, opts, "slow", "other")
 	slow := w.wards["slow"]
+	only := scheduling.Query{Count: 10, Sources: []scheduling.SourceID{"slow"}}
+	before, err := w.Ask(t.Context(), only).Find(only)
+	must(t, err)
+	w.Remember(t.Context(), before.Offers)
+	calls := slow.calls.Load()
 	open := slow.close()
 	defer open()
 	day := scheduling.DayOf(w.wards["slow"].sim.Slots("free")[0].Start, paris(t)) + 1
@@ -137,9 +142,9 @@ func TestMoreQuestionsThanASourceMayBeAskedAtOnceAreRefusedAtOnce(t *testing.T) 
 	for n := range 2 {
 		wg.Go(func() { _ = w.Ask(t.Context(), question(n)) })
 	}
-	eventually(t, "two are under way", func() bool { return slow.calls.Load() == 2 })
+	eventually(t, "two are under way", func() bool { return slow.calls.Load() == calls+2 })
 	found, err := w.Ask(t.Context(), question(2)).Find(question(2)) // it does not wait
-	if err != nil || asked(found, "slow").Asked != scheduling.Crowded || found.Complete() || slow.calls.Load() != 2 {
+	if err != nil || asked(found, "slow").Asked != scheduling.Crowded || found.Complete() || slow.calls.Load() != calls+2 {
 		t.Errorf("%v, %d calls, %+v", err, slow.calls.Load(), found.Sources)
 	}
 	if f := asked(found, "slow"); f.State == scheduling.StateDown && f.Status.Failures > 0 {
@@ -148,6 +153,14 @@ func TestMoreQuestionsThanASourceMayBeAskedAtOnceAreRefusedAtOnce(t *testing.T) 
 	if f := asked(found, "other"); f.Asked != scheduling.Answered {
 		t.Errorf("another source: %+v", f)
 	}
+	// Law 6: who is about to hold is let through all the same.
+	last := before.Offers[len(before.Offers)-1]
+	wg.Go(func() {
+		if hit, ok, err := w.Offer(t.Context(), last.ID); err != nil || !ok || hit.ID != last.ID {
+			t.Errorf("an offer while finds crowd: %v %v", ok, err)
+		}
+	})
+	eventually(t, "the offer is asked for", func() bool { return slow.calls.Load() == calls+3 })
 	open()
 	wg.Wait()
 }

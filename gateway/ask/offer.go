@@ -37,7 +37,7 @@ func (a *Asker) Remember(ctx context.Context, offers []scheduling.Hit) {
 			leads[o.Setting.Source][scheduling.ResourceID(o.Setting.Source, scheduling.KindSlot, slot.ID)] = lead
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	ctx, cancel := context.WithTimeout(ctx, a.opts.Deadline)
 	defer cancel()
 	for id, some := range leads {
 		if err := a.deps.Leads.Remember(ctx, id, some, a.opts.Keep); err != nil {

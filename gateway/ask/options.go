@@ -19,7 +19,8 @@ type Options struct {
 	// all are asked for. Default: 20.
 	Schedules int `yaml:"schedules"`
 	// AtOnce is how many different questions of one source are under way at
-	// once, of each gateway; default: 4.
+	// once, of each gateway; as many again of those about to hold or book.
+	// Default: 4.
 	AtOnce int `yaml:"at_once"`
 	// Keep is how long it is remembered where the ids of offers lead; default:
 	// 1h.
