@@ -48,6 +48,7 @@ type joint struct {
 	next    time.Time // ask then, as long as somebody waits
 	asked   time.Time // when it was done last
 	reports int
+	heardOf int // reports that were answered, or not in time
 
 	alone bool // the store does not answer
 	retry time.Time
@@ -245,10 +246,11 @@ func (b *budget) report() scheduling.BudgetReport {
 // heard puts the store's word into effect.
 func (b *budget) heard(r scheduling.BudgetReport, word scheduling.BudgetWord, err error) {
 	j := b.joint
+	j.heardOf = j.reports
 	if err == nil && word.Another {
 		j.wrong++
 	}
-	if err != nil || j.wrong > 2 {
+	if err != nil || j.wrong > 2 || r.Gone { // who was left behind by the end goes alone as well
 		b.goAlone(r)
 		return
 	}
@@ -339,7 +341,7 @@ func (b *budget) countNodes(nodes int) {
 // goAlone goes by the own part of the limits from now on.
 func (b *budget) goAlone(r scheduling.BudgetReport) {
 	j, now := b.joint, time.Now()
-	b.metrics.asked(false)
+	b.metrics.asked(r.Gone)
 	if !j.alone {
 		b.tokens, b.filled = math.Min(1, b.tokens), now
 	}

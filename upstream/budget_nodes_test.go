@@ -192,8 +192,11 @@ func queuedUp(c *Client) bool {
 	b := c.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.queues[laneBook.rank()]) == 1 && b.joint.others > 0 && !b.joint.soon
+	return len(b.queues[laneBook.rank()]) == 1 && b.joint.others > 0 && answered(b.joint)
 }
+
+// answered tells whether the store knows the latest.
+func answered(j *joint) bool { return !j.soon && j.heardOf == j.reports }
 
 // Each lower lane keeps its 5 %, also where those of the higher one are all on
 // another node.
@@ -225,7 +228,7 @@ func TestLaw6LanesOfAllNodesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.
 		poll(t, func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return len(b.queues[l.rank()]) == each && !b.joint.soon && (i == 0 || b.joint.others > 0)
+			return len(b.queues[l.rank()]) == each && answered(b.joint) && (i == 0 || b.joint.others > 0)
 		})
 	}
 	first.leave(laneBook)
@@ -289,6 +292,11 @@ func TestANodeThatLeavesIsForgottenAndAWrongClockChangesNoDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	poll(t, func() bool { _ = readMetadata(t, off); return off.Budget()["nodes"] == 2 })
+	calls, _, _ = there.told()
+	_ = readMetadata(t, all[0]) // of one that was left behind
+	if after, _, _ := there.told(); after != calls+1 {
+		t.Errorf("%d calls after the end", after-calls)
+	}
 }
 
 func TestALockoutToldToOneNodeIsKeptByAll(t *testing.T) {
@@ -302,7 +310,7 @@ func TestALockoutToldToOneNodeIsKeptByAll(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNotFound)
 	}}
-	all := nodes(t, 3, redistest.Start(t).URL(), serve(t, there.ServeHTTP), nil)
+	all := nodes(t, 3, redistest.Start(t).URL(), serve(t, there.ServeHTTP), func(o *Options) { o.Limits.Recover = config.Duration(1000 * time.Hour) })
 	for _, c := range all {
 		_ = readMetadata(t, c)
 	}
