@@ -174,11 +174,23 @@ func TestHostileAnswersHarmTheirOwnSourceOnly(t *testing.T) {
 	own := bad.open()
 	harmless := map[ehrsim.FaultKind]bool{ehrsim.FaultWrongType: true} // the body is as it should be
 	for _, fault := range []ehrsim.Fault{
-		{Kind: ehrsim.FaultStatus}, {Kind: ehrsim.FaultHTML}, {Kind: ehrsim.FaultEmptyBody}, {Kind: ehrsim.FaultReset},
-		{Kind: ehrsim.FaultHugeGzip, Size: 8 << 20}, {Kind: ehrsim.FaultCutGzip}, {Kind: ehrsim.FaultEndlessJSON},
-		{Kind: ehrsim.FaultEndlessPages}, {Kind: ehrsim.FaultCirclePages}, {Kind: ehrsim.FaultForeignNext, Link: "http://127.0.0.1:1/steal"},
-		{Kind: ehrsim.FaultReversed}, {Kind: ehrsim.FaultTwinIDs}, {Kind: ehrsim.FaultWrongTotal}, {Kind: ehrsim.FaultCutAnswer},
-		{Kind: ehrsim.FaultDangling}, {Kind: ehrsim.FaultCutJSON}, {Kind: ehrsim.FaultWrongType},
+		{Kind: ehrsim.FaultStatus},
+		{Kind: ehrsim.FaultHTML},
+		{Kind: ehrsim.FaultEmptyBody},
+		{Kind: ehrsim.FaultReset},
+		{Kind: ehrsim.FaultHugeGzip, Size: 8 << 20},
+		{Kind: ehrsim.FaultCutGzip},
+		{Kind: ehrsim.FaultEndlessJSON},
+		{Kind: ehrsim.FaultEndlessPages},
+		{Kind: ehrsim.FaultCirclePages},
+		{Kind: ehrsim.FaultForeignNext, Link: "http://127.0.0.1:1/steal"},
+		{Kind: ehrsim.FaultReversed},
+		{Kind: ehrsim.FaultTwinIDs},
+		{Kind: ehrsim.FaultWrongTotal},
+		{Kind: ehrsim.FaultCutAnswer},
+		{Kind: ehrsim.FaultDangling},
+		{Kind: ehrsim.FaultCutJSON},
+		{Kind: ehrsim.FaultWrongType},
 		{Kind: ehrsim.FaultThrottleText, RetryAfter: 900},
 	} {
 		fault.Path = "/Slot"
