@@ -79,7 +79,7 @@ func (h *house) lookOn(basis scheduling.Basis) scheduling.Fetched {
 	return got
 }
 
-// lookedAt looks until the directory is known and nothing new comes with it.
+// settled looks until the directory is known and links to pages count as steady.
 func (h *house) settled() scheduling.Fetched {
 	h.t.Helper()
 	h.look()
