@@ -358,7 +358,11 @@ func (f *flaky) Ask(r scheduling.BudgetReport) (scheduling.BudgetWord, error) {
 	if f.away.Load() {
 		return scheduling.BudgetWord{}, errAway
 	}
-	return f.SharedBudget.Ask(r)
+	word, err := f.SharedBudget.Ask(r)
+	if f.away.Load() { // what it said was on its way
+		return scheduling.BudgetWord{}, errAway
+	}
+	return word, err
 }
 
 func TestWhileRedisIsAwayEachNodeGoesByItsPartAndThenTogetherAgain(t *testing.T) {
