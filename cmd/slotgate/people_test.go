@@ -197,7 +197,7 @@ func TestTheDemosSourcesTakeTheGuidesPeople(t *testing.T) {
 	_, gateway, admin := startDemo(t)
 	s := site{gateway + "/fhir/", "demo"}
 	for id := range sourcesOf(t, admin) {
-		offers := s.offers(t, id, 2)
+		offers := s.offers(t, id, 20)
 		for i, n := range []string{"1", "2"} {
 			patient, err := os.ReadFile(filepath.Join(dir, "Patient-argo-sch-patient-"+n+".json"))
 			if err != nil {
@@ -208,8 +208,8 @@ func TestTheDemosSourcesTakeTheGuidesPeople(t *testing.T) {
 				t.Fatal(err)
 			}
 			status, text := 503, ""
-			for try := 0; status >= 500 && try < 10; try++ { // one of them is slow and moody: its callers ask again
-				status, text = s.post(t, "user-"+n, "stu3/Appointment/"+offers[i]+"/$book", bookFor(string(patient), string(coverage)))
+			for try := 0; status >= 500 && try < 10; try++ { // one of them is slow and moody: its callers take another appointment
+				status, text = s.post(t, "user-"+n, "stu3/Appointment/"+offers[i+2*try]+"/$book", bookFor(string(patient), string(coverage)))
 			}
 			if status != 200 || !strings.Contains(text, `"booked"`) || strings.Contains(strings.ToLower(text), "coverage") {
 				t.Errorf("%s %s: %d %s", id, n, status, text)
