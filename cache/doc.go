@@ -6,7 +6,8 @@
 //
 // Of each source: its open slots by window, the digests that tell whether a
 // window changed, the checks that tell how fresh they are, its directory, its
-// status, and a feed that names what changed. All keys stand in keys.go.
+// status, and a feed that names what changed. Keys stand in keys.go and its
+// neighbours.
 //
 // # Writing
 //
@@ -16,6 +17,10 @@
 // comparison was based on: when another write came between, the comparison is
 // made again. Fetches are ordered by the numbers that Begin gives, never by
 // clocks; what a later fetch wrote or confirmed is refused to an earlier one.
+//
+// Beside a check stands which answer all windows of its scope are of (stand.go).
+// The same answer once more is confirmed by one small script (Confirm), and what
+// changed since is merged (Merge), as long as nobody wrote one of them meanwhile.
 //
 // # Following
 //
@@ -35,6 +40,13 @@
 // What tells of a person is sealed (package vault), and looked up by keyed
 // digests. Holds counts what each principal holds, Keys remembers answers to
 // idempotency keys, and Clock follows Redis' clock.
+//
+// # What nodes share besides
+//
+// Budget gives out the calls to a source to all nodes that ask for them, in the
+// order of the lanes. The roll counts the workers among whom the sources are
+// shared. Of a source whose slots may not be kept there are no windows; Leads
+// remember for a while, sealed, on which schedule and days an id of ours lies.
 //
 // # Loss of data
 //

@@ -1,5 +1,7 @@
 // Package gateway is the HTTP side of Slotgate: two FHIR bases, /fhir/r4 and
-// /fhir/stu3, over one replica of everybody's open slots.
+// /fhir/stu3, over one replica of everybody's open slots. Sources whose slots may
+// not be kept are asked by the request itself (package ask), and found in beside
+// the replica.
 //
 // # A request's way
 //

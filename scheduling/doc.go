@@ -16,14 +16,24 @@
 // in silence.
 //
 // Slots are kept by Window: one schedule on one local day. A window is replaced
-// whole, since delta feeds never tell of deletions: what a complete answer does
-// not name is gone. A Scope is what one fetch covers: a range of days, of some
-// schedules or of all.
+// whole, since few sources tell of deletions: what a complete answer does not
+// name is gone. A Scope is what one fetch covers: a range of days, of some
+// schedules or of all. Where an answer is the one that a scope's windows are of
+// already (Basis), only its freshness moves. A Source whose slots may not be kept
+// is Live: each find asks it, and its Answer is kept by nobody.
 //
 // What callers see is an Offer: a slot (or several adjacent ones) put forward
 // as an Appointment that could be made, under an id that stays its id until it
 // is booked and cancelled. A Query selects offers; a Setting is everything
-// about an offer that its schedule decides (practitioner, place, specialty).
+// about an offer that its schedule decides (practitioner, place, specialty). A
+// Rule of the clinic's own says which adjacent slots make one visit, when it may
+// begin, and for which Person it is.
+//
+// An offer that is held or booked is an Entry, from its first hold on; its claim
+// hides its slots, and what overlaps with them on the schedule (Overlap).
+//
+// What all nodes together may ask of a source is shared: each tells what it does
+// in a BudgetReport, and is told in a BudgetWord what it may do.
 //
 // # Time
 //

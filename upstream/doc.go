@@ -1,9 +1,9 @@
 // Package upstream speaks to the EHRs: one [Client] per source, made and found
 // through a [Registry].
 //
-// No two EHRs speak alike. A dialect (argonaut, slots) is a small type behind
-// one interface that knows which requests ask for open slots; [Quirks] bend it
-// to one EHR's habits, by configuration. What comes back goes through pure
+// No two EHRs speak alike. A dialect (argonaut, slots, ihe, epic, links) is a
+// small type behind one interface that knows which requests ask for open slots;
+// [Quirks] bend it to one EHR's habits, by configuration. What comes back goes through pure
 // functions: pages are gathered, references followed, times made instants,
 // codes mapped, and every record that cannot be offered is counted by reason.
 //
@@ -17,6 +17,23 @@
 // to another origin are refused, and no text of its answers reaches an error, a
 // log or a metric: the reason why a coverage is refused is told again, in words
 // of a list (coverage_reason.go).
+//
+// # What has not changed
+//
+// [Client.FetchSince] knows an answer again: by the source's word (304), or by a
+// hash of each page (pageprint.go), and then decodes nothing. What is remembered
+// of an answer (recall.go) holds nothing of a slot, and counts only where the
+// store's windows are of that very answer. As soon as one page differs, the answer
+// is read as any other (comparison.go). Where deletions leave a trace, only what
+// changed is asked for (delta.go).
+//
+// # The budget
+//
+// Calls to a source queue up in lanes: book, hold, read, revalidate, prefetch. How
+// many may go, a second, at once and a day, is asked of a [SharedBudget] that all
+// nodes share; while it does not answer, or where there is none, the client goes by
+// its own part of the limits (budget_joint.go). A source under pressure is asked
+// for less (pressure.go).
 //
 // # Writing
 //

@@ -41,6 +41,13 @@
 // without an appointment (Orphans). It is the desk's Patients, Insurance and
 // Keeping.
 //
+// # Several slots, and a clinic's rules
+//
+// An offer may take several slots: its entry claims all of them or none. The rule
+// that made the offer is judged again before anything is saved, against the moment
+// and against whoever is to be seen (admits.go). Offers of sources whose slots are
+// not kept are asked for at the source first (live.go).
+//
 // # Principals
 //
 // An entry belongs to one principal. To every other one its id is unknown, or,
