@@ -50,6 +50,8 @@ type Books struct {
 	indexed map[scheduling.SourceID]time.Time // when all claims were last seen to be in the index
 	pulses  map[scheduling.SourceID]*pulse
 	rounds  map[scheduling.SourceID]string // the latest loss that was noticed
+
+	apart atomic.Bool // Redis wants the keys of each source by themselves
 }
 
 // Books makes the books of these sources, sealed by the vault.

@@ -23,11 +23,8 @@ func (b *Books) Due(ctx context.Context, source scheduling.SourceID, limit int) 
 		return nil, nil
 	}
 	b.tidy(ctx, source)
-	if s, err := b.beat(ctx, source); err != nil || !s.whole {
-		return nil, b.store.fault(err)
-	}
 	k := b.store.keys.source(source)
-	ids, err := b.store.run(ctx, b.scripts.due, []string{k.wakes()}, limit, 0).StringSlice()
+	ids, err := b.store.run(ctx, b.scripts.dueBooks, append(k.standing(), k.wakes()), b.feel(source), limit).StringSlice()
 	if err != nil {
 		return nil, b.store.fault(err)
 	}

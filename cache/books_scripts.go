@@ -207,11 +207,16 @@ end
 return say(answer, history)
 `
 
-// clock gives the milliseconds since 1970 by the server's clock.
+// clock gives the milliseconds since 1970 by the server's clock, the same all
+// through a script.
 const clock = `
+local instant
 local function clock()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  if not instant then
+    local t = redis.call('TIME')
+    instant = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  end
+  return instant
 end
 `
 
@@ -304,6 +309,7 @@ return 1
 type bookScripts struct {
 	save, read, due, later, forget, clear script
 	beat, vouch, leave, open, index       script
+	dueBooks                              script
 }
 
 func newBookScripts() bookScripts {
@@ -319,5 +325,7 @@ func newBookScripts() bookScripts {
 		leave:  script{"leave", redis.NewScript(leaveSource)},
 		open:   script{"open", redis.NewScript(openSource)},
 		index:  script{"index", redis.NewScript(indexSource)},
+
+		dueBooks: script{"due_books", redis.NewScript(dueBooksSource)},
 	}
 }

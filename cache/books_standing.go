@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,17 +88,6 @@ func (k sourceKeys) standing() []string {
 	return []string{k.meta(), k.books(), k.vouched(), k.beats(), k.alive(), k.awaited()}
 }
 
-// beat is a sign of life, and tells how the books stand.
-func (b *Books) beat(ctx context.Context, source scheduling.SourceID) (stand, error) {
-	k := b.store.keys.source(source)
-	got, err := b.store.run(ctx, b.scripts.beat, k.standing(), b.feel(source), forgetAfter.Milliseconds()).Slice()
-	if err != nil {
-		return stand{}, err
-	}
-	b.heard(source, got[3], got[4])
-	return stand{whole: numberAt(got, 0) == 1, round: textAt(got, 1), books: numberAt(got, 2) == 1}, nil
-}
-
 // heard takes a confirmed beat and its time from a script's answer.
 func (b *Books) heard(source scheduling.SourceID, beat, at any) {
 	n, _ := beat.(int64)
@@ -141,42 +129,6 @@ func (b *Books) Run(ctx context.Context) error {
 func (b *Books) Reassert(ctx context.Context) (restored int, err error) {
 	n, err := b.round(ctx, true)
 	return n, b.store.fault(err)
-}
-
-// round beats at every source, and looks at those that lost something, or at
-// all.
-func (b *Books) round(ctx context.Context, all bool) (restored int, err error) {
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	gate := make(chan struct{}, sourcesAtOnce)
-	for _, source := range *b.tags.Load() {
-		gate <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-gate }()
-			n, failed := b.attend(ctx, source, all)
-			mu.Lock()
-			defer mu.Unlock()
-			restored, err = restored+n, cmp.Or(err, failed)
-		})
-	}
-	wg.Wait()
-	return restored, err
-}
-
-// attend beats at one source, and puts back what is missing there. That all of
-// it is there is vouched for where it is waited for.
-func (b *Books) attend(ctx context.Context, source scheduling.SourceID, all bool) (restored int, err error) {
-	s, err := b.beat(ctx, source)
-	if err != nil || s.whole && !all {
-		return 0, err
-	}
-	b.notice(source, s)
-	restored, err = b.reassert(ctx, source)
-	if err != nil || s.whole {
-		return restored, err
-	}
-	k := b.store.keys.source(source)
-	return restored, b.store.run(ctx, b.scripts.vouch, []string{k.vouched(), k.awaited()}, b.gateway, s.round).Err()
 }
 
 // notice tells a loss once.
@@ -225,7 +177,7 @@ func (b *Books) leave(ctx context.Context) {
 // leaveSource leaves one source; false where the books lack what this process
 // remembers, or may.
 func (b *Books) leaveSource(ctx context.Context, source scheduling.SourceID) bool {
-	if _, err := b.attend(ctx, source, true); err != nil {
+	if _, err := b.attend(ctx, source); err != nil {
 		return false
 	}
 	felt := b.feel(source)
@@ -254,8 +206,13 @@ func (b *Books) Ready(ctx context.Context, source scheduling.SourceID) (bool, er
 
 // Lost tells that the books of this source are gone, and not rebuilt. As long as
 // gateways put back what they remember, they are not: what the EHR shows of an
-// appointment is less than that, and goes after it.
+// appointment is less than that, and goes after it. While there are books nobody
+// is asked more: should they turn out to be lost, a beat finds it out.
 func (b *Books) Lost(ctx context.Context, source scheduling.SourceID) (bool, error) {
+	n, err := b.store.client.Exists(ctx, b.store.keys.source(source).books()).Result()
+	if err != nil || n > 0 {
+		return false, b.store.fault(err)
+	}
 	s, err := b.beat(ctx, source)
 	return s.whole && !s.books, b.store.fault(err)
 }

@@ -17,18 +17,29 @@ package cache
 // lost: the next go above the milliseconds of the clock, as those of a new life
 // do, and so above all that were ever given.
 //
+// Nothing comes between two steps of a script: who answers is asked once in each.
+// A Redis before 7 tells one part of INFO at a time.
+//
 // pulse is: gateway, its latest confirmed beat, when that was, and how many
 // milliseconds are to pass at least and at most, and are remembered.
 const standing = clock + `
+local known
 local function identity()
-  local id = ''
-  for _, part in ipairs({'server', 'replication'}) do
-    local text = redis.pcall('INFO', part)
+  if known then
+    return known
+  end
+  local all = redis.pcall('INFO', 'server', 'replication')
+  local texts = {all}
+  if type(all) ~= 'string' then
+    texts = {redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')}
+  end
+  known = ''
+  for _, text in ipairs(texts) do
     if type(text) == 'string' then
-      id = id .. (string.match(text, '\nrun_id:(%x+)') or '') .. (string.match(text, '\nmaster_replid:(%x+)') or '')
+      known = known .. (string.match(text, '\nrun_id:(%x+)') or '') .. (string.match(text, '\nmaster_replid:(%x+)') or '')
     end
   end
-  return id
+  return known
 end
 local function whole(number)
   return string.format('%.0f', number)
@@ -91,20 +102,25 @@ local function beat(k, pulse)
 end
 `
 
-// beatSource is a sign of life.
+// beatSource is a sign of life at some sources.
 //
-//	KEYS     1 meta, 2 books, 3 vouched, 4 beats, 5 alive, 6 awaited
-//	ARGV     1 pulse, 2 milliseconds after which a gateway is forgotten
-//	returns  1 or 0 (see standing), the round, 1 if there are books, the beat, its time
+//	KEYS     for each source: 1 meta, 2 books, 3 vouched, 4 beats, 5 alive, 6 awaited
+//	ARGV     1 milliseconds after which a gateway is forgotten, then the pulse of each source
+//	returns  for each source: 1 or 0 (see standing), the round, 1 if there are books, the beat, its time
 const beatSource = standing + `
-local k = {meta = KEYS[1], books = KEYS[2], vouched = KEYS[3], beats = KEYS[4], alive = KEYS[5], awaited = KEYS[6]}
-local stands = standing(k, ARGV[1])
-local b = beat(k, ARGV[1])
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', k.alive, '-inf', whole(tonumber(b[2]) - tonumber(ARGV[2])), 'LIMIT', 0, 10)) do
-  redis.call('HDEL', k.beats, gone)
-  redis.call('ZREM', k.alive, gone)
+local answers = {}
+for n = 1, #KEYS / 6 do
+  local at, pulse = 6 * n - 6, ARGV[n + 1]
+  local k = {meta = KEYS[at + 1], books = KEYS[at + 2], vouched = KEYS[at + 3], beats = KEYS[at + 4], alive = KEYS[at + 5], awaited = KEYS[at + 6]}
+  local stands = standing(k, pulse)
+  local b = beat(k, pulse)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', k.alive, '-inf', whole(tonumber(b[2]) - tonumber(ARGV[1])), 'LIMIT', 0, 10)) do
+    redis.call('HDEL', k.beats, gone)
+    redis.call('ZREM', k.alive, gone)
+  end
+  answers[n] = {stands, redis.call('HGET', k.vouched, 'round'), redis.call('EXISTS', k.books), b[1], b[2]}
 end
-return {stands, redis.call('HGET', k.vouched, 'round'), redis.call('EXISTS', k.books), b[1], b[2]}
+return answers
 `
 
 // vouchSource says that a gateway has put back all that it remembers. Whoever
@@ -159,4 +175,23 @@ const readSource = standing + `
 local k = {meta = KEYS[1], books = KEYS[2], vouched = KEYS[3], beats = KEYS[4], alive = KEYS[5], awaited = KEYS[6]}
 local stands = standing(k, ARGV[1])
 return {stands, redis.call('EXISTS', k.books), redis.call('HMGET', KEYS[7], unpack(ARGV, 2))}
+`
+
+// dueBooksSource names the entries that are due, the longest overdue first. Only
+// where there are some it matters whether the books stand: what comes of nothing
+// is the same.
+//
+//	KEYS     1 meta, 2 books, 3 vouched, 4 beats, 5 alive, 6 awaited, 7 wakes
+//	ARGV     1 pulse, 2 how many at most
+//	returns  the entries; none while the books are being put back
+const dueBooksSource = standing + `
+local due = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', whole(clock()), 'LIMIT', 0, ARGV[2])
+if #due == 0 then
+  return due
+end
+local k = {meta = KEYS[1], books = KEYS[2], vouched = KEYS[3], beats = KEYS[4], alive = KEYS[5], awaited = KEYS[6]}
+if standing(k, ARGV[1]) == 0 then
+  return {}
+end
+return due
 `
