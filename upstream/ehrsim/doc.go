@@ -58,6 +58,11 @@
 // "shape": one of [CoverageShapes]}, its answer is lost by "commit-lost" and late
 // by "latency", and with Options.CoverageFirst nobody is booked without.
 //
+// # Too many calls at once
+//
+// With Options.Throttle whoever goes over a number of calls at once locks out
+// everybody for a while, and is told so in words alone: see [Throttle].
+//
 // # What has not changed
 //
 // With Options.Validators answers to searches carry an ETag, a weak one or a
