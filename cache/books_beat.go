@@ -61,14 +61,15 @@ func (b *Books) groups() [][]scheduling.SourceID {
 }
 
 // beatGroup beats at all of them. What Redis refuses for one must not keep it
-// from the others: then each has a beat of its own.
+// from the others: then each has a beat of its own. Not where Redis as a whole is
+// not ready: it is asked again in the next round.
 func (b *Books) beatGroup(ctx context.Context, sources []scheduling.SourceID) (stands []stand, errs []error) {
 	stands, err := b.beatTogether(ctx, sources)
 	var refused redis.Error
 	errs = make([]error, len(sources))
 	switch {
 	case err == nil:
-	case len(sources) > 1 && errors.As(err, &refused):
+	case len(sources) > 1 && errors.As(err, &refused) && !isAway(err):
 		if redis.HasErrorPrefix(err, "CROSSSLOT") {
 			b.apart.Store(true)
 		}

@@ -135,6 +135,26 @@ func TestASourceWhoseKeysAreDamagedKeepsNoOtherFromBeingPutBack(t *testing.T) {
 	})
 }
 
+func TestARedisThatTakesNoWritesIsNotAskedAgainForEachSource(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	c, sources := client(t, server.URL()), manySources(100)
+	b := open(t, server.URL()).Books(vault.Ephemeral(), sources)
+	openAll(t, b, sources)
+	beats(t, b)
+	must(t, c.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
+	must(t, c.ConfigResetStat(t.Context()).Err())
+	if _, err := b.Reassert(t.Context()); scheduling.CodeOf(err) != scheduling.Shedding {
+		t.Errorf("%v, want shedding", err)
+	}
+	// Four scripts, each tried four times.
+	if n := calls(t, c, "evalsha"); n == 0 || n > 16 {
+		t.Errorf("it was asked %d times", n)
+	}
+	must(t, c.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
+	beats(t, b)
+}
+
 // TestOneNodeOfAClusterThatIsTakenForAServerByItself: it has all slots, but no
 // script may have keys of two.
 func TestOneNodeOfAClusterThatIsTakenForAServerByItself(t *testing.T) {
