@@ -228,15 +228,19 @@ func TestASourceThatIsNotWellIsNotLookedAtAgain(t *testing.T) {
 func TestAWindowIsLookedAtOnceForAllWhoAsk(t *testing.T) {
 	t.Parallel()
 	let := make(chan struct{})
-	l := &looker{before: func(ctx context.Context, _ scheduling.SourceID) error {
-		select {
-		case <-let:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}}
-	w := lookedAt(t, l, func(o *Options) { o.RevalidateTimeout = 20 * time.Second })
+	var found atomic.Int64
+	l := &looker{
+		may: func(scheduling.SourceID) bool { found.Add(1); return true },
+		before: func(ctx context.Context, _ scheduling.SourceID) error {
+			select {
+			case <-let:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+	w := lookedAt(t, l, func(o *Options) { o.RevalidateTimeout = time.Minute })
 	var asking sync.WaitGroup
 	for range 50 {
 		asking.Go(func() {
@@ -245,7 +249,8 @@ func TestAWindowIsLookedAtOnceForAllWhoAsk(t *testing.T) {
 			}
 		})
 	}
-	waitUntil(t, func() bool { return l.calls.Load() > 0 })
+	waitUntil(t, func() bool { return found.Load() >= 50 && l.calls.Load() > 0 })
+	time.Sleep(500 * time.Millisecond) // the last to find it too old is about to ask
 	close(let)
 	asking.Wait()
 	if l.calls.Load() != 1 {
