@@ -107,3 +107,30 @@ func TestBadConfigsAreToldInOneLine(t *testing.T) {
 		return err
 	})
 }
+
+// A file that is read twice gives secrets that lie elsewhere and are the same.
+func TestAHangupThatChangesNothingNeedsNoNewProcess(t *testing.T) {
+	dir := t.TempDir()
+	text := "booking: {secret: a-secret-of-enough-bytes}\nvault:\n  keys:\n    - {id: one, key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=}\n" +
+		"redis: {url: \"redis://:a-password@127.0.0.1:6379/0\"}\n" +
+		"sources:\n  - {id: napa, base: https://ehr.example.org/fhir, dialect: argonaut, fhir: r4, timezone: UTC}\n"
+	read := func(text string) *file {
+		t.Helper()
+		f, err := loadFile(write(t, dir, "slotgate.yaml", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	was := read(text)
+	if keys := lasting(was, read(text)); len(keys) != 0 {
+		t.Errorf("nothing was changed, and it needs a new process: %v", keys)
+	}
+	other := strings.Replace(text, "a-secret", "b-secret", 1)
+	if keys := lasting(was, read(other)); len(keys) != 1 || keys[0] != "booking.secret" {
+		t.Errorf("another secret: %v", keys)
+	}
+	if keys := lasting(was, read(strings.Replace(text, "AAEC", "BBEC", 1))); len(keys) != 1 || keys[0] != "vault" {
+		t.Errorf("another key of the vault: %v", keys)
+	}
+}

@@ -165,15 +165,8 @@ func (n *node) render() func(scheduling.Source, *scheduling.Setting) any {
 // and the keys stay: other ones need a new process, and the log says so.
 func (n *node) reload(f *file) error {
 	was := n.current.file
-	for key, changed := range map[string]bool{
-		"listen": f.Gateway.Listen != was.Gateway.Listen, "admin": f.Admin.Listen != was.Admin.Listen,
-		"redis": !reflect.DeepEqual(f.Redis, was.Redis), "vault": !reflect.DeepEqual(f.Vault, was.Vault),
-		"contact":        f.Contact != was.Contact,
-		"booking.secret": f.Booking.Secret != was.Booking.Secret,
-	} {
-		if changed {
-			n.log.Warn("this change needs a new process", "key", key)
-		}
+	for _, key := range lasting(was, f) {
+		n.log.Warn("this change needs a new process", "key", key)
 	}
 	n.replica.SetSources(f.sources())
 	next, err := n.startShift(f)
@@ -185,6 +178,21 @@ func (n *node) reload(f *file) error {
 	n.current = next
 	old.stop(next)
 	return nil
+}
+
+// lasting names what differs and stays as it was until the process ends.
+func lasting(was, f *file) (keys []string) {
+	for key, changed := range map[string]bool{
+		"listen": f.Gateway.Listen != was.Gateway.Listen, "admin": f.Admin.Listen != was.Admin.Listen,
+		"redis": !reflect.DeepEqual(f.Redis, was.Redis), "vault": !reflect.DeepEqual(f.Vault, was.Vault),
+		"contact":        f.Contact != was.Contact,
+		"booking.secret": f.Booking.Secret.Reveal() != was.Booking.Secret.Reveal(), // != compares where they lie
+	} {
+		if changed {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // stop ends everything; requests under way have stopTime.
