@@ -30,6 +30,7 @@ type decoder struct {
 type place struct {
 	path string
 	line int
+	elem bool // an element of a list, which has no default to fall back on
 }
 
 func (d *decoder) fail(line int, format string, args ...any) error {
@@ -112,12 +113,15 @@ func (d *decoder) section(n ast.Node, v reflect.Value, at place) error {
 	}
 }
 
-// null reads a key without a value. For a section it means: all defaults; for a pointer: none.
+// null reads a key without a value. For a section it means: all defaults; for a pointer to one: none. A pointer to a
+// scalar tells false from nothing said: who wrote the key and no value said neither.
 func (d *decoder) null(v reflect.Value, at place) error {
 	switch {
+	case at.elem:
+		return d.failAt(at, "has no value; write one or remove the key")
 	case v.Kind() == reflect.Struct && !isLeaf(v.Type()):
 		return nil
-	case v.Kind() == reflect.Pointer && v.Type() != locationType, v.Kind() == reflect.Slice, v.Kind() == reflect.Map:
+	case v.Kind() == reflect.Pointer && v.Type() != locationType && !isLeaf(v.Type().Elem()), v.Kind() == reflect.Slice, v.Kind() == reflect.Map:
 		v.SetZero()
 		return nil
 	default:
@@ -179,7 +183,7 @@ func (d *decoder) slice(n ast.Node, v reflect.Value, at place) error {
 	}
 	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
 	for i, node := range seq.Values {
-		here := place{path: fmt.Sprintf("%s[%d]", at.path, i), line: line(node)}
+		here := place{path: fmt.Sprintf("%s[%d]", at.path, i), line: line(node), elem: true}
 		d.lines[here.path] = here.line
 		setDefaults(list.Index(i))
 		err := d.value(node, list.Index(i), here)

@@ -20,6 +20,7 @@ type file struct {
 	Extra     map[string]any
 	Level     level
 	Optional  *limits
+	Store     *bool
 	Admin     config.Secret `yaml:"admin_token"`
 	Ignored   string        `yaml:"-"`
 }

@@ -306,7 +306,7 @@ sources:
 `
 	got, err := config.Unwritten("testdata/inline.yml", []byte(text), &file{})
 	want := []string{
-		"redis.pool", "callers[].id", "callers[].trusted", "sources[].prefetch", "sources[].auth.client_secret", "optional.concurrency",
+		"redis.pool", "callers[].id", "callers[].trusted", "sources[].prefetch", "sources[].auth.client_secret", "optional.concurrency", "store",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
