@@ -27,6 +27,9 @@ func ComparePieces(a, b Piece) int {
 // several the one counts that begins first, then the shortest, then the least
 // id, as long as it leads to Minutes. So every node makes the same offers.
 //
+// Visit types are the caller's to look after: the pieces are those that may be in
+// one appointment.
+//
 // Only pieces that first allows begin offers; nil allows all.
 func (r *Rule) Compose(pieces []Piece, zone *time.Location, first func(piece int) bool, yield func(chain []int)) {
 	c := composer{pieces: pieces, gap: int64(r.Gap / time.Second)}

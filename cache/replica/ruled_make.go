@@ -111,19 +111,48 @@ func (m *maker) byRule(number int32, of []*window) *window {
 	if number == noRule {
 		of = of[:1:1] // each slot by itself
 	}
-	list := m.pieces(number, of)
-	plain := make([]scheduling.Piece, len(list))
-	for i := range list {
-		plain[i] = list[i].Piece
-	}
-	d := draft{m: m, number: number, of: of, pieces: list}
+	d := draft{m: m, number: number, of: of, pieces: m.pieces(number, of)}
 	rule := &scheduling.Rule{}
 	if number != noRule {
 		d.rule = &m.ruling.rules[number]
 		d.key, rule = d.rule.Key(), d.rule
 	}
-	rule.Compose(plain, m.ruling.zone, func(n int) bool { return list[n].window == 0 }, d.add)
+	lists := [][]int{nil}
+	if rule.Minutes > 0 {
+		lists = m.alike(d.pieces)
+	}
+	if len(lists) > 1 {
+		d.seen = map[string]bool{}
+	}
+	for _, list := range lists {
+		d.compose(rule, list)
+	}
 	return d.window()
+}
+
+// compose makes the offers of the pieces of these numbers, nil for all.
+func (d *draft) compose(rule *scheduling.Rule, list []int) {
+	at := func(n int) int {
+		if list == nil {
+			return n
+		}
+		return list[n]
+	}
+	plain := make([]scheduling.Piece, len(d.pieces))
+	if list != nil {
+		plain = plain[:len(list)]
+	}
+	for n := range plain {
+		plain[n] = d.pieces[at(n)].Piece
+	}
+	first := func(n int) bool { return d.pieces[at(n)].window == 0 }
+	rule.Compose(plain, d.m.ruling.zone, first, func(chain []int) {
+		chain = slices.Clone(chain)
+		for i, n := range chain {
+			chain[i] = at(n)
+		}
+		d.add(chain)
+	})
 }
 
 // draft is a window of offers in the making.
@@ -136,17 +165,26 @@ type draft struct {
 	pieces []piece
 	offers []drafted
 	ids    []string
+	seen   map[string]bool // offers that are there; nil: none comes twice
 }
 
 // drafted is an offer of some pieces.
 type drafted struct {
 	id    string
 	chain []int
+	types int32 // those that all its pieces have
 }
 
 // add takes an offer of the pieces of these numbers.
 func (d *draft) add(chain []int) {
-	d.offers = append(d.offers, drafted{d.id(chain), slices.Clone(chain)})
+	id := d.id(chain)
+	if d.seen[id] {
+		return
+	}
+	if d.seen != nil {
+		d.seen[id] = true
+	}
+	d.offers = append(d.offers, drafted{id, chain, d.shared(chain)})
 }
 
 func (d *draft) id(chain []int) string {
@@ -179,7 +217,7 @@ func (d *draft) window() *window {
 		first, last := d.pieces[o.chain[0]], d.pieces[o.chain[len(o.chain)-1]]
 		out.slots[i] = slot{
 			start: first.Start, length: uint32(last.End - first.Start),
-			extra: out.extraIndex(d.m.extra(d.of[first.window].extraOf(int(first.slot)), first.types)),
+			extra: out.extraIndex(d.m.extra(d.of[first.window].extraOf(int(first.slot)), o.types)),
 		}
 		for _, n := range o.chain {
 			out.offers.parts = append(out.offers.parts, d.pieces[n].part)

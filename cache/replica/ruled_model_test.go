@@ -34,12 +34,12 @@ func (m *model) offers(source scheduling.Source, setting *scheduling.Setting, op
 			if !ok || r.Every > 0 && clock%r.Every != 0 {
 				continue
 			}
-			chain := chained(source.Rules, r, setting, open, []occurrence{first}, first.slot.Start.Add(time.Duration(r.Minutes)*time.Minute))
-			if chain == nil {
+			if r.Minutes == 0 {
+				first.slot.ServiceType = types
+				all = append(all, modelOffer{[]occurrence{first}, r})
 				continue
 			}
-			chain[0].slot.ServiceType = types
-			all = append(all, modelOffer{chain, r})
+			all = append(all, chainsOfTypes(source.Rules, r, setting, open, first)...)
 		}
 	}
 	for _, o := range open {
@@ -50,6 +50,62 @@ func (m *model) offers(source scheduling.Source, setting *scheduling.Setting, op
 	}
 	return all
 }
+
+// chainsOfTypes are the chains from this slot for each service type that any slot
+// has, and that of slots without one; each has the types that all its slots have.
+func chainsOfTypes(rules scheduling.Rules, r *scheduling.Rule, setting *scheduling.Setting, open []occurrence, first occurrence) (all []modelOffer) {
+	typesOf := func(o occurrence) []scheduling.Concept {
+		types, _ := typesFor(rules, r, effective(o.slot, setting))
+		return types
+	}
+	is := func(o occurrence, c *scheduling.Concept) bool {
+		types := typesOf(o)
+		return len(types) == 0 || c != nil && slices.ContainsFunc(types, func(t scheduling.Concept) bool { return sameType(t, *c) })
+	}
+	kinds := []*scheduling.Concept{nil}
+	for _, o := range open {
+		for _, c := range typesOf(o) {
+			kinds = append(kinds, &c)
+		}
+	}
+	slices.SortStableFunc(kinds[1:], func(a, b *scheduling.Concept) int { return cmp.Compare(typeName(*a), typeName(*b)) })
+	var seen []string
+	for _, kind := range kinds {
+		fit := slices.DeleteFunc(slices.Clone(open), func(o occurrence) bool { return !is(o, kind) })
+		if !is(first, kind) {
+			continue
+		}
+		chain := chained(rules, r, setting, fit, []occurrence{first}, first.slot.Start.Add(time.Duration(r.Minutes)*time.Minute))
+		if chain == nil {
+			continue
+		}
+		ids := ""
+		for _, o := range chain {
+			ids += o.slot.ID + " "
+		}
+		if slices.Contains(seen, ids) {
+			continue
+		}
+		seen = append(seen, ids)
+		var types []scheduling.Concept
+		for _, o := range chain {
+			if types == nil {
+				types = typesOf(o)
+			}
+		}
+		types = slices.DeleteFunc(slices.Clone(types), func(c scheduling.Concept) bool {
+			return slices.ContainsFunc(chain, func(o occurrence) bool { return !is(o, &c) })
+		})
+		chain[0].slot.ServiceType = types
+		all = append(all, modelOffer{chain, r})
+	}
+	return all
+}
+
+func sameType(a, b scheduling.Concept) bool { return typeName(a) == typeName(b) }
+
+// typeName is enough for the concepts of this world: each has one code.
+func typeName(c scheduling.Concept) string { return c.Codings[0].System + "|" + c.Codings[0].Code }
 
 // chained is the first chain, in the order that Rule.Compose promises, that lasts
 // until then.

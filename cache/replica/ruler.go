@@ -9,6 +9,7 @@ type ruler struct {
 	rules  scheduling.Rules
 	bySet  map[int32][]use
 	extras map[narrowed]*extra
+	codes  map[int32][]string
 }
 
 // use is a rule that a slot follows, and the service types that it does so for.
@@ -22,7 +23,7 @@ type narrowed struct {
 
 func (e *entry) rulerOf(rules scheduling.Rules) *ruler {
 	if r := e.ruler; r == nil || r.in != e.in || len(r.rules) != len(rules) || &r.rules[0] != &rules[0] {
-		e.ruler = &ruler{in: e.in, rules: rules, bySet: map[int32][]use{}, extras: map[narrowed]*extra{}}
+		e.ruler = &ruler{in: e.in, rules: rules, bySet: map[int32][]use{}, extras: map[narrowed]*extra{}, codes: map[int32][]string{}}
 	}
 	return e.ruler
 }
