@@ -6,14 +6,11 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"slotgate/fhir"
 	"slotgate/scheduling"
@@ -31,7 +28,7 @@ type Notices interface {
 
 // NotifyOptions bound what sources may tell.
 type NotifyOptions struct {
-	Rate float64 `yaml:"rate"` // notifications a second that a source may send; more is 429
+	Rate float64 `yaml:"rate"` // notifications a second that of a source that are read each; more are taken as one that says that something changed
 	Body int     `yaml:"body"` // bytes of one; more is 413
 }
 
@@ -65,8 +62,8 @@ type notified struct {
 	opts    NotifyOptions
 	counted *prometheus.CounterVec
 
-	mu     sync.Mutex
-	limits map[scheduling.SourceID]*rate.Limiter
+	mu    sync.Mutex
+	paces map[scheduling.SourceID]*pace
 }
 
 func newNotified(n Notify, reg prometheus.Registerer) (*notified, error) {
@@ -80,24 +77,12 @@ func newNotified(n Notify, reg prometheus.Registerer) (*notified, error) {
 		return nil, fmt.Errorf("gateway: notify: %w", err)
 	}
 	counted := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "slotgate_notifications_total", Help: "What sources told, by outcome: change, heartbeat, unreadable, throttled, failed; of nobody known: stranger.",
+		Name: "slotgate_notifications_total", Help: "What sources told, by outcome: change, heartbeat, throttled (over the rate, merged), unreadable, failed; of nobody known: stranger.",
 	}, []string{"source", "outcome"})
 	if err := reg.Register(counted); err != nil {
 		return nil, fmt.Errorf("gateway: registering metrics: %w", err)
 	}
-	return &notified{opts: n.Options, counted: counted, limits: map[scheduling.SourceID]*rate.Limiter{}}, nil
-}
-
-// limit tells whether a source that is known may tell one more.
-func (n *notified) limit(source scheduling.SourceID, now time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	l := n.limits[source]
-	if l == nil {
-		l = rate.NewLimiter(rate.Limit(n.opts.Rate), int(math.Ceil(2*n.opts.Rate)))
-		n.limits[source] = l
-	}
-	return l.AllowN(now, 1)
+	return &notified{opts: n.Options, counted: counted, paces: map[scheduling.SourceID]*pace{}}, nil
 }
 
 // serveNotices registers where sources tell of changes.
@@ -137,17 +122,20 @@ func (x *exchange) notify() error {
 	return x.c.SendStatus(fiber.StatusOK)
 }
 
-// take hands on what the body says.
+// take hands on what the body says. A source that is answered anything but 200
+// may end its Subscription: one that tells too much is not told so, but read less
+// closely.
 func (x *exchange) take(source scheduling.SourceID) (outcome string, err error) {
 	n, notices := x.s.notified, x.s.deps.Notify.Notices
-	if !n.limit(source, x.s.deps.Now()) {
-		e := scheduling.Refuse(scheduling.Throttled, "", "too many notifications; what they tell of is read at the next regular look")
-		e.RetryAfter = time.Second
-		return "throttled", e
-	}
+	fits := n.fits(source, x.s.deps.Now())
 	body := bytes.TrimSpace(bytes.TrimPrefix(x.body(), []byte("\xef\xbb\xbf")))
-	if len(body) > n.opts.Body {
+	switch {
+	case len(body) > n.opts.Body:
 		return "unreadable", refuseHTTP(fiber.StatusRequestEntityTooLarge)
+	case len(body) > 0 && (!fits || n.owes(source)):
+		return x.merge(source)
+	case !fits: // heartbeats: those before were noted
+		return "throttled", nil
 	}
 	outcome = "heartbeat"
 	if len(body) > 0 {
@@ -160,12 +148,16 @@ func (x *exchange) take(source scheduling.SourceID) (outcome string, err error) 
 			return "failed", err
 		}
 	}
-	// Without the store it is not known for how long the source was silent; that
-	// is no reason to refuse what it says.
-	if err := notices.Heard(x.ctx, source); err != nil {
+	x.heard(source)
+	return outcome, nil
+}
+
+// heard notes a sign of life. Without the store it is not known for how long the
+// source was silent; that is no reason to refuse what it says.
+func (x *exchange) heard(source scheduling.SourceID) {
+	if err := x.s.deps.Notify.Notices.Heard(x.ctx, source); err != nil {
 		x.s.deps.Logger.DebugContext(x.ctx, "a source's sign of life was not noted", "source", source, "code", scheduling.CodeOf(err))
 	}
-	return outcome, nil
 }
 
 // knowsSecret compares what was shown with what this source was given, by each of

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -215,30 +216,79 @@ func TestHostileNotificationsAreRefused(t *testing.T) {
 	}
 }
 
-// Each source has a limit of its own, which strangers do not use up.
-func TestASourceThatTellsTooMuchIsToldSo(t *testing.T) {
+// Each source has a limit of its own, which strangers do not use up. What is over
+// it is answered as everything else, since an EHR gives up whom it cannot tell;
+// after the last of it, it is told once more that something has changed.
+func TestWhatIsOverTheRateIsMergedAndNotLost(t *testing.T) {
 	t.Parallel()
-	w, _, key := listening(t, NotifyOptions{Rate: 2, Body: 4096})
+	w, e, key := listening(t, NotifyOptions{Rate: 2, Body: 4096})
 	for range 20 {
-		w.ask("POST", "/notify/napa", "", "Authorization: Bearer wrong")
+		w.ask("POST", "/notify/napa", noticeJSON, "Authorization: Bearer wrong")
 	}
-	tell := func(source scheduling.SourceID) reply {
-		return w.ask("POST", "/notify/"+string(source)+"/"+key(source), "")
+	tell := func(source scheduling.SourceID, body string) int {
+		return w.ask("POST", "/notify/"+string(source)+"/"+key(source), body).status
 	}
 	for i := range 4 {
-		if r := tell("napa"); r.status != http.StatusOK {
-			t.Errorf("number %d: %d", i, r.status)
+		if status := tell("napa", noticeJSON); status != http.StatusOK {
+			t.Errorf("number %d: %d", i, status)
+		}
+		if n, all := e.last(); n.Schedule != "s1" || all != i+1 {
+			t.Errorf("number %d: %d told, the last of %q", i, all, n.Schedule)
 		}
 	}
-	if r := tell("napa"); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") != "1" {
-		t.Errorf("%d, Retry-After %q", r.status, r.header.Get("Retry-After"))
+	var burst sync.WaitGroup
+	for range 50 {
+		burst.Go(func() {
+			if status := tell("napa", noticeJSON); status != http.StatusOK {
+				t.Errorf("over the rate: %d", status)
+			}
+		})
 	}
-	if r := tell("york"); r.status != http.StatusOK {
-		t.Errorf("another source: %d", r.status)
+	burst.Wait()
+	n, all := e.last()
+	if !reflect.DeepEqual(n, scheduling.Notice{}) || all == 4 || all == 54 {
+		t.Errorf("%d told of 54, the last: %+v", all, n)
+	}
+	if status := tell("napa", ""); status != http.StatusOK {
+		t.Errorf("a heartbeat: %d", status)
+	}
+	if _, after := e.last(); after != all {
+		t.Error("a heartbeat over the rate is told as a change")
+	}
+	if status := tell("napa", strings.Repeat("x", 5000)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large one over the rate: %d", status)
+	}
+	if tell("york", noticeJSON); e.heard["york"] != 1 {
+		t.Error("another source is not heard")
 	}
 	w.now.set(noon.Add(2e9))
-	if r := tell("napa"); r.status != http.StatusOK {
-		t.Errorf("later: %d", r.status)
+	if status := tell("napa", noticeJSON); status != http.StatusOK {
+		t.Errorf("later: %d", status)
+	}
+	if n, _ := e.last(); n.Schedule != "s1" {
+		t.Errorf("later: %+v", n)
+	}
+}
+
+// Others were answered 200 for what was then not handed on: it is owed, and told
+// with the next change, whatever its rate.
+func TestWhatWasMergedAndNotHandedOnIsToldWithTheNextChange(t *testing.T) {
+	t.Parallel()
+	w, e, key := listening(t, NotifyOptions{Rate: 1, Body: 4096})
+	tell := func(body string) int { return w.ask("POST", "/notify/york/"+key("york"), body).status }
+	tell("")
+	tell("")
+	e.breaks(scheduling.Fault(scheduling.Shedding, errors.New("dial 10.0.0.1"), "the store is away"))
+	if status := tell(noticeJSON); status != http.StatusServiceUnavailable {
+		t.Errorf("over the rate, without the store: %d", status)
+	}
+	e.breaks(nil)
+	w.now.set(noon.Add(10e9))
+	for _, want := range []string{"", "s1"} {
+		status := tell(noticeJSON)
+		if n, _ := e.last(); status != http.StatusOK || n.Schedule != want {
+			t.Errorf("%d, told of %q, want %q", status, n.Schedule, want)
+		}
 	}
 }
 
