@@ -94,11 +94,11 @@ func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can
 	if done, ok, err := d.wasBooking(ctx, e, ehr, can, purpose); ok || err != nil {
 		return done, err
 	}
-	hold, known, nothing := d.holdToRelease(ctx, e, ehr, can, purpose)
-	if !known {
-		return d.releaseLater(ctx, e, can, nothing)
+	found := d.holdToRelease(ctx, e, ehr, can, purpose)
+	if !found.known {
+		return d.releaseLater(ctx, e, can, found.nothing)
 	}
-	if hold != nil {
+	if hold := found.hold; hold != nil {
 		wctx, cancel := context.WithTimeout(ctx, can.CallTimeout)
 		err := ehr.Release(wctx, scheduling.ReleaseCall{Offer: e.Offer, Hold: *hold})
 		cancel()
@@ -109,7 +109,7 @@ func (d *Desk) callRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can
 		if done, ok, err := d.wasBooking(ctx, e, ehr, can, purpose); ok || err != nil {
 			return done, err
 		}
-		if d.holdStands(ctx, e, hold, ehr, can, purpose) {
+		if found.part || d.holdStands(ctx, e, hold, ehr, can, purpose) {
 			return d.releaseLater(ctx, e, can, false)
 		}
 	}
@@ -147,29 +147,37 @@ func (d *Desk) wasBooking(ctx context.Context, e scheduling.Entry, ehr EHR, can 
 	return e, false, nil
 }
 
+// toRelease is what is known of a hold to be given back.
+type toRelease struct {
+	hold    *scheduling.Hold // nil with known: there is none
+	known   bool             // false while nobody can say
+	nothing bool             // the EHR was asked, and showed none
+	part    bool             // of several slots some are seen to be held, and others may still become so
+}
+
 // holdToRelease is the hold to be given back: the one we know, or the one that a
-// lost answer may have made. known is false while nobody can say; nil with known:
-// there is none. nothing: the EHR was asked, and showed none.
-func (d *Desk) holdToRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (hold *scheduling.Hold, known, nothing bool) {
-	if e.Hold != nil {
-		return e.Hold, true, false
+// lost answer may have made.
+func (d *Desk) holdToRelease(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) toRelease {
+	if e.Hold != nil || e.Doubt == nil {
+		return toRelease{hold: e.Hold, known: true}
 	}
-	if e.Doubt == nil {
-		return nil, true, false
+	settled := d.pastSettle(e.Doubt, can) // as the look begins
+	hold, whole, err := d.lostHold(ctx, e, ehr, can, purpose)
+	switch {
+	case err != nil:
+		return toRelease{}
+	case hold != nil:
+		return toRelease{hold: hold, known: true, part: !whole && !settled}
+	default:
+		// It may still be made: say that there is none only when settle has passed.
+		return toRelease{known: settled && e.Doubt.Looks >= 1, nothing: true}
 	}
-	hold, err := d.lostHold(ctx, e, ehr, can, purpose)
-	if err != nil || hold != nil {
-		return hold, err == nil, false
-	}
-	// It may still be made: say that there is none only when settle has passed.
-	past := d.now().Sub(e.Doubt.Since) >= can.Settle+can.Lag
-	return nil, past && e.Doubt.Looks >= 1, true
 }
 
 // lostHold looks for a hold of ours whose answer was lost. A source that is
 // searched by patient alone cannot be searched for a hold that names none: then
-// its slot decides.
-func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (*scheduling.Hold, error) {
+// its slot decides. whole: all of its slots are held, so that none can follow.
+func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities, purpose scheduling.Purpose) (hold *scheduling.Hold, whole bool, err error) {
 	rctx, cancel := d.readCtx(ctx, can)
 	defer cancel()
 	if can.Search {
@@ -178,36 +186,36 @@ func (d *Desk) lostHold(ctx context.Context, e scheduling.Entry, ehr EHR, can sc
 			From: e.Offer.Start(), To: e.Offer.Start().Add(time.Second),
 		})
 		if err != nil && !is(err, scheduling.NotSupported) {
-			return nil, err
+			return nil, false, err
 		}
 		for _, a := range found {
 			if a.Status == scheduling.ApptPending && a.HasIdentifier(e.Identifier) {
-				return &scheduling.Hold{By: scheduling.HeldByEHR, Native: a.ID, ETag: a.ETag}, nil
+				return &scheduling.Hold{By: scheduling.HeldByEHR, Native: a.ID, ETag: a.ETag}, true, nil
 			}
 		}
 	}
 	if !can.Slots {
-		return nil, nil
+		return nil, false, nil
 	}
 	states, err := ehr.SlotStates(rctx, e.Offer.SlotIDs(), purpose)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// Of several slots some may have been claimed, and some not.
 	var etags []string
-	marked := false
+	marked := 0
 	for _, s := range states {
 		if s.Status == scheduling.SlotTentative && s.Mark == e.Identifier {
-			marked = true
+			marked++
 			if s.ETag != "" {
 				etags = append(etags, s.ETag)
 			}
 		}
 	}
-	if !marked {
-		return nil, nil
+	if marked == 0 {
+		return nil, false, nil
 	}
-	return &scheduling.Hold{By: scheduling.HeldByEHR, ETag: strings.Join(etags, " ")}, nil
+	return &scheduling.Hold{By: scheduling.HeldByEHR, ETag: strings.Join(etags, " ")}, marked == len(states), nil
 }
 
 // holdStands reads back whether the EHR still shows the hold. What cannot be

@@ -73,8 +73,13 @@ func (d *Desk) callRenew(ctx context.Context, e scheduling.Entry, ehr EHR, can s
 	if err == nil {
 		return d.keepHold(ctx, e, answer, can)
 	}
-	if is(err, scheduling.SlotTaken) && d.holdGone(ctx, e, ehr, can) {
-		return View{}, d.refusedHold(ctx, e, err)
+	if is(err, scheduling.SlotTaken) {
+		switch gone, left := d.holdGone(ctx, e, ehr, can); {
+		case gone && left:
+			return View{}, d.releaseRest(ctx, e, err)
+		case gone:
+			return View{}, d.refusedHold(ctx, e, err)
+		}
 	}
 	held, err := d.unrenewed(ctx, e)
 	if err == errOvertaken {
@@ -84,24 +89,46 @@ func (d *Desk) callRenew(ctx context.Context, e scheduling.Entry, ehr EHR, can s
 }
 
 // holdGone tells whether the EHR shows that our hold is no more: it may refuse a
-// renewal because of our own hold.
-func (d *Desk) holdGone(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) bool {
+// renewal because of our own hold. left: some of its slots are ours still.
+func (d *Desk) holdGone(ctx context.Context, e scheduling.Entry, ehr EHR, can scheduling.Abilities) (gone, left bool) {
 	rctx, cancel := d.readCtx(ctx, can)
 	defer cancel()
 	if e.Hold.Native != "" {
 		appt, err := ehr.Read(rctx, e.Hold.Native, scheduling.ForHold)
-		return is(err, scheduling.UnknownID) || err == nil && appt.Status != scheduling.ApptPending
+		return is(err, scheduling.UnknownID) || err == nil && appt.Status != scheduling.ApptPending, false
 	}
 	states, err := ehr.SlotStates(rctx, e.Offer.SlotIDs(), scheduling.ForHold)
 	if err != nil {
-		return false
+		return false, false
 	}
 	for _, s := range states {
 		if s.Status != scheduling.SlotTentative || s.Mark != "" && s.Mark != e.Identifier {
-			return true
+			gone = true
+		} else {
+			left = true
 		}
 	}
-	return false
+	return gone, left
+}
+
+// releaseRest ends a hold of which the EHR has given some slots away: the others
+// must not stay held (law 12).
+func (d *Desk) releaseRest(ctx context.Context, e scheduling.Entry, cause error) error {
+	intent := e.Intent
+	rest, err := d.step(ctx, e, func(e *scheduling.Entry, change *scheduling.EntryChange) bool {
+		if e.State != scheduling.EntryHolding || !sameCall(*e, intent) {
+			return false
+		}
+		e.State, e.Reason = scheduling.EntryReleasing, string(scheduling.CodeOf(cause))
+		d.intend(e, scheduling.CallRelease)
+		change.Wake = d.opts.LookEvery
+		return true
+	})
+	if err == nil {
+		d.reach("renew.rest")
+		d.afterRefused(ctx, rest, true)
+	}
+	return d.blame(ctx, e, cause)
 }
 
 // unrenewed goes back to the hold as it was.
