@@ -122,7 +122,7 @@ func (m *maker) byRule(number int32, of []*window) *window {
 		lists = m.alike(d.pieces)
 	}
 	if len(lists) > 1 {
-		d.seen = map[string]bool{}
+		d.seen = map[begun]bool{}
 	}
 	for _, list := range lists {
 		d.compose(rule, list)
@@ -165,7 +165,13 @@ type draft struct {
 	pieces []piece
 	offers []drafted
 	ids    []string
-	seen   map[string]bool // offers that are there; nil: none comes twice
+	seen   map[begun]bool // offers that are there; nil: none comes twice
+}
+
+// begun is an offer by its first piece and its id: ids of slots come twice.
+type begun struct {
+	first int
+	id    string
 }
 
 // drafted is an offer of some pieces.
@@ -178,11 +184,12 @@ type drafted struct {
 // add takes an offer of the pieces of these numbers.
 func (d *draft) add(chain []int) {
 	id := d.id(chain)
-	if d.seen[id] {
+	one := begun{chain[0], id}
+	if d.seen[one] {
 		return
 	}
 	if d.seen != nil {
-		d.seen[id] = true
+		d.seen[one] = true
 	}
 	d.offers = append(d.offers, drafted{id, chain, d.shared(chain)})
 }
