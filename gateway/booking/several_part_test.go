@@ -15,6 +15,9 @@ import (
 	"slotgate/scheduling"
 )
 
+// slotwise are the ways in which a hold of several slots is a write of each.
+var slotwise = [2]string{"transaction", "slot by slot"}
+
 // slotsAre fails unless the slots of the first chain have these states at the EHR.
 func (h *house) slotsAre(t *testing.T, want ...string) {
 	t.Helper()
@@ -33,12 +36,13 @@ func (h *house) slotsAre(t *testing.T, want ...string) {
 // somebody else has got, the others are given back.
 func TestLaw12ARenewalThatARivalBreaksLeavesNoSlotHeld(t *testing.T) {
 	t.Parallel()
-	for lost := range 3 {
-		t.Run(fmt.Sprint("slot ", lost+1), func(t *testing.T) {
+	for i := range 6 {
+		way, lost := slotwise[i/3], i%3
+		t.Run(fmt.Sprint(way, ", slot ", lost+1), func(t *testing.T) {
 			t.Parallel()
 			clock := bookingtest.NewClock(opening.Add(-72 * time.Hour))
 			frozen := clock.Now()
-			h := newHouse(t, "slot by slot", 3, func() time.Time { return frozen })
+			h := newHouse(t, way, 3, func() time.Time { return frozen })
 			w := &world{clock: clock, store: bookingtest.NewStore(clock)}
 			desk := h.desk(t, w.store, clock, h.client(t, nil))
 			id := h.part(0, 0, 3)
@@ -103,13 +107,14 @@ func (l *lateRoad) arrive(t *testing.T) {
 // slots are free at once, and the offer only when no slot can follow.
 func TestLaw5AHoldThatArrivesLateInPartIsNotReleasedBeforeItCanBeSeen(t *testing.T) {
 	t.Parallel()
-	for skip := range 3 {
+	for i := range 6 {
+		way, skip := slotwise[i/3], i%3
 		for _, comes := range []bool{true, false} {
-			t.Run(fmt.Sprint("slot ", skip+1, ", it comes: ", comes), func(t *testing.T) {
+			t.Run(fmt.Sprint(way, ", slot ", skip+1, ", it comes: ", comes), func(t *testing.T) {
 				t.Parallel()
 				clock := bookingtest.NewClock(opening.Add(-72 * time.Hour))
 				frozen := clock.Now()
-				h := newHouse(t, "slot by slot", 3, func() time.Time { return frozen })
+				h := newHouse(t, way, 3, func() time.Time { return frozen })
 				w := &world{clock: clock, store: bookingtest.NewStore(clock)}
 				road := &lateRoad{skip: skip}
 				desk := h.desk(t, w.store, clock, h.client(t, road))
