@@ -149,6 +149,9 @@ func (s *shift) makeDesk() error {
 // writes says whether holds and bookings would be taken, at one source at least:
 // Redis is there, and what it may have lost was put back.
 func (s *shift) writes(ctx context.Context) error {
+	if s.booking == nil {
+		return unserved(s.node.noKeeper)
+	}
 	if err := s.node.store.Ping(ctx); err != nil {
 		return err
 	}
@@ -164,6 +167,17 @@ func (s *shift) writes(ctx context.Context) error {
 		refused = scheduling.Fault(scheduling.SourceDown, nil, "what is held and booked is being put together again after a loss of Redis")
 	}
 	return refused
+}
+
+// unserved tells those who ask whether this node writes why it does not, as far
+// as that is in our own words: what a key or a Redis says is for the log.
+func unserved(why error) error {
+	for _, known := range []error{errNoDir, errNoVault, errNoSecret} {
+		if errors.Is(why, known) {
+			return scheduling.Fault(scheduling.Shedding, nil, known.Error())
+		}
+	}
+	return scheduling.Fault(scheduling.Shedding, nil, "holds and bookings are not served")
 }
 
 // ehrs are the clients as the desk sees them.

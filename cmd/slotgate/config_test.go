@@ -9,6 +9,7 @@ import (
 
 	"slotgate/config"
 	"slotgate/config/testenv"
+	"slotgate/scheduling"
 )
 
 // exampleFolder is a copy of deploy/ with secrets beside it.
@@ -132,5 +133,19 @@ func TestAHangupThatChangesNothingNeedsNoNewProcess(t *testing.T) {
 	}
 	if keys := lasting(was, read(strings.Replace(text, "AAEC", "BBEC", 1))); len(keys) != 1 || keys[0] != "vault" {
 		t.Errorf("another key of the vault: %v", keys)
+	}
+}
+
+// Our own reasons are told where writes are not ready; what others say may hold
+// a path, an address or a key.
+func TestWhyNothingIsBookedIsToldInOurOwnWords(t *testing.T) {
+	for why, want := range map[error]string{
+		errNoDir: errNoDir.Error(), errNoVault: errNoVault.Error(), errNoSecret: errNoSecret.Error(),
+		errors.New("vault: key 0f0f of /etc/key"): "holds and bookings are not served", nil: "holds and bookings are not served",
+	} {
+		told := new(scheduling.Error)
+		if err := unserved(why); !errors.As(err, &told) || told.Message != want || told.Code != scheduling.Shedding {
+			t.Errorf("%v: %v", why, err)
+		}
 	}
 }

@@ -174,12 +174,12 @@ func (s *shift) makeAdmin() (err error) {
 	deps := admin.Deps{
 		Replica: fresh{n.replica, s.live}, Sources: s.file.sources(), Logger: n.log, Now: time.Now,
 		Gatherer: prometheus.Gatherers{n.metrics, s.metrics}, Detail: s.detail, Ages: n.replica.Ages, Chances: n.chances.Of,
+		Writes: s.writes,
 	}
 	if s.booking != nil {
 		deps.Unsettled = s.booking.Unsettled
 		deps.Decide = s.decide
 		deps.Orphans, deps.TickOff = s.people.Orphans, s.people.TickOff
-		deps.Writes = s.writes
 	}
 	s.admin, err = admin.New(s.file.Admin, deps)
 	return err

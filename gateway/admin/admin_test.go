@@ -198,8 +198,8 @@ func TestReadyWaitsForTheFirstLoads(t *testing.T) {
 
 func TestWritesAreNotReadyWhileNothingCanBeBooked(t *testing.T) {
 	f := start(t, "", nil)
-	if code, _, h := f.do(t, http.MethodGet, "/readyz/writes", nil); code != http.StatusServiceUnavailable || h.Get("Retry-After") == "" {
-		t.Errorf("status %d, headers %v", code, h)
+	if code, body, h := f.do(t, http.MethodGet, "/readyz/writes", nil); code != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || body != "holds and bookings are not served\n" {
+		t.Errorf("status %d, headers %v: %s", code, h, body)
 	}
 	g := start(t, "", func(d *Deps) {
 		d.Writes = func(context.Context) error { return errors.New("redis: dial tcp 10.0.0.1") }

@@ -1,15 +1,10 @@
 package admin
 
 import (
-	"errors"
-
 	"github.com/gofiber/fiber/v2"
 
 	"slotgate/scheduling"
 )
-
-// errNoWrites is told while nothing can be held or booked at all.
-var errNoWrites = errors.New("holds and bookings are not served")
 
 // livez says that the process runs. It asks nobody: a restart mends nothing
 // that is broken elsewhere.
@@ -38,7 +33,7 @@ func (s *Server) notReady() string {
 
 // writesReady says whether holds and bookings would be taken.
 func (s *Server) writesReady(c *fiber.Ctx) error {
-	err := errNoWrites
+	err := error(scheduling.Fault(scheduling.Shedding, nil, "holds and bookings are not served"))
 	if s.deps.Writes != nil {
 		err = s.deps.Writes(c.UserContext())
 	}
