@@ -5,11 +5,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +43,7 @@ type flags struct {
 	Login          string        `enum:"none,secret,smart" default:"none" help:"How clients get a token: none (they need none), secret, or smart (SMART Backend Services)."`
 	ClientID       string        `default:"slotgate" help:"The client that may log in."`
 	ClientSecret   string        `help:"Its secret (login secret)."`
-	ClientKeys     string        `placeholder:"URL" help:"Its public keys, a JWKS (login smart)."`
+	ClientKeys     string        `placeholder:"URL" help:"Its public keys, a JWKS, by URL or as JSON (login smart)."`
 	TokenLife      time.Duration `default:"5m" help:"How long a token lives."`
 	HoldFor        time.Duration `default:"5m" help:"How long a hold lasts, by the simulated clock (argonaut)."`
 	StrictSlots    bool          `help:"Appointments need a free slot, which then follows them (slots); else bookings are taken blindly."`
@@ -138,12 +142,43 @@ func (f flags) check() error {
 	for name, wrong := range map[string]bool{
 		"practitioners": f.Practitioners < 1, "days": f.Days < 1, "page-size": f.PageSize < 1, "max-count": f.MaxCount < 1, "lockout": f.Lockout <= 0,
 		"time-scale": !(f.TimeScale > 0), "hold-for": f.HoldFor <= 0, "heartbeat": f.Heartbeat <= 0,
+		"token-life": f.TokenLife <= 0,
 	} {
 		if wrong {
 			return fmt.Errorf("--%s must be more than 0; leave it away for the default", name)
 		}
 	}
+	return f.together()
+}
+
+// maxTimeScale is a year of the simulated clock in half a minute; far above it
+// the clock runs out of years.
+const maxTimeScale = 1_000_000
+
+// together refuses what would be ignored, or answer nobody, beside the others.
+func (f flags) together() error {
+	switch {
+	case f.TimeScale > maxTimeScale:
+		return fmt.Errorf("--time-scale %v: want at most %d", f.TimeScale, maxTimeScale)
+	case f.ShiftTo != "" && f.Load == "":
+		return errors.New("--shift-to moves what is loaded; name its folder by --load")
+	case f.Strangers != 0 && f.Calls == 0:
+		return errors.New("--strangers take places of --calls; say how many there are")
+	case f.Login == string(ehrsim.SmartLogin) && f.ClientKeys == "":
+		return errors.New("--login smart needs --client-keys, the URL of the client's JWKS")
+	case f.ClientKeys != "" && !isKeys(f.ClientKeys):
+		return fmt.Errorf("--client-keys %q: write an http or https URL, such as https://127.0.0.1:8080/jwks.json, or the JWKS itself", f.ClientKeys)
+	}
 	return nil
+}
+
+// isKeys tells whether a text can be a key set, or the URL of one.
+func isKeys(text string) bool {
+	if strings.HasPrefix(text, "{") {
+		return json.Valid([]byte(text))
+	}
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func (f flags) options(now time.Time) (ehrsim.Options, error) {

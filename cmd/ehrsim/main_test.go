@@ -193,11 +193,35 @@ func TestWrongUsageEndsWithTwoAndSaysWhy(t *testing.T) {
 		{"--login", "password"},
 		{"--login", "secret"},
 		{"--login", "smart", "--token-life=-1s"},
+		{"--login", "smart"},
+		{"--login", "smart", "--client-keys", ":::"},
+		{"--client-keys", "ftp://127.0.0.1/keys"},
+		{"--client-keys", "keys.json"},
+		{"--client-keys", "{keys"},
+		{"--login", "secret", "--client-secret", "s3cret", "--token-life", "0s"},
+		{"--shift-to", "foo"},
+		{"--shift-to", "today"},
+		{"--strangers", "5"},
+		{"--time-scale", "1e300"},
+		{"--time-scale", "+Inf"},
 		{"--frobnicate"},
 	} {
 		var said strings.Builder
-		if code := run(t.Context(), args, io.Discard, &said); code != 2 || !strings.HasPrefix(said.String(), "ehrsim:") {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that is taken serves, and then fails here
+		code := run(ctx, args, io.Discard, &said)
+		cancel()
+		if code != 2 || !strings.HasPrefix(said.String(), "ehrsim:") {
 			t.Errorf("%v: exit %d, %q", args, code, said.String())
+		}
+	}
+}
+
+func TestKeysAreTakenByURLAndAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{"http://127.0.0.1:8080/jwks.json", `{"keys":[]}`} {
+		lines, stop := launch(t, "--practitioners", "1", "--days", "1", "--login", "smart", "--client-keys", keys)
+		if code := stop(); code != 0 || len(lines) != 2 {
+			t.Errorf("%s: exit %d, printed %q", keys, code, lines)
 		}
 	}
 }
