@@ -20,7 +20,7 @@ type purpose string
 
 const (
 	toFind  purpose = "find"
-	toCheck purpose = "check" // what somebody wants to hold, book or read
+	toCheck purpose = "check" // what somebody wants to hold or book
 )
 
 // errCrowded: as many questions of the source are under way as there may be.
@@ -61,17 +61,15 @@ func keyOf(id scheduling.SourceID, why purpose, scope scheduling.Scope) string {
 
 // fly asks the source once.
 func (a *Asker) fly(s *source, why purpose, scope scheduling.Scope) result {
-	select {
-	case s.places[why] <- struct{}{}:
-		defer func() { <-s.places[why] }()
-	default:
+	ctx, cancel := context.WithTimeout(a.deps.Life, a.opts.Timeout)
+	defer cancel()
+	if !s.place(ctx, why) {
 		return a.without(s, scheduling.Crowded, &scheduling.Error{
 			Code: scheduling.Shedding, Who: scheduling.Gateway, Source: s.ID, Err: errCrowded,
 			Message: "this source is asked for as much as it may be just now", RetryAfter: time.Second,
 		})
 	}
-	ctx, cancel := context.WithTimeout(a.deps.Life, a.opts.Timeout)
-	defer cancel()
+	defer func() { <-s.places[why] }()
 	answer := scheduling.Answer{Source: s.ID, Asked: scheduling.Answered}
 	answer.Fetch = a.number(ctx, s)
 	var err error
@@ -94,6 +92,25 @@ func (a *Asker) fly(s *source, why purpose, scope scheduling.Scope) result {
 	got := result{layer: a.deps.Index.Layer(answer), asked: answer.Asked}
 	a.keepNews(ctx, s, got.layer)
 	return got
+}
+
+// place takes a place for a question. Who is about to hold or book waits for
+// one until the end of ctx; a find is answered without the source instead.
+func (s *source) place(ctx context.Context, why purpose) bool {
+	select {
+	case s.places[why] <- struct{}{}:
+		return true
+	default:
+	}
+	if why != toCheck {
+		return false
+	}
+	select {
+	case s.places[why] <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // storeTime is how long the store may take beside a question.

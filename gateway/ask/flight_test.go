@@ -13,10 +13,13 @@ import (
 )
 
 // waiting counts who waits for an answer.
-func waiting() int {
+func waiting() int { return within("gateway/ask.received(") }
+
+// within counts the goroutines in a function.
+func within(function string) int {
 	var text strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&text, 2)
-	return strings.Count(text.String(), "gateway/ask.received(")
+	return strings.Count(text.String(), function)
 }
 
 func everything() scheduling.Query { return scheduling.Query{Count: 1000} }
@@ -140,7 +143,9 @@ func TestMoreQuestionsThanASourceMayBeAskedAtOnceAreRefusedAtOnce(t *testing.T) 
 	}
 	var wg sync.WaitGroup
 	for n := range 2 {
-		wg.Go(func() { _ = w.Ask(t.Context(), question(n)) })
+		fill := question(n)
+		fill.Sources = only.Sources // the other one's places are free
+		wg.Go(func() { _ = w.Ask(t.Context(), fill) })
 	}
 	eventually(t, "two are under way", func() bool { return slow.calls.Load() == calls+2 })
 	found, err := w.Ask(t.Context(), question(2)).Find(question(2)) // it does not wait
@@ -163,6 +168,48 @@ func TestMoreQuestionsThanASourceMayBeAskedAtOnceAreRefusedAtOnce(t *testing.T) 
 	eventually(t, "the offer is asked for", func() bool { return slow.calls.Load() == calls+3 })
 	open()
 	wg.Wait()
+}
+
+// TestLaw6ReadsOfSlotsTakeNoPlaceOfThoseWhoHold: anybody may read a Slot, as
+// often as they like. Who is about to hold waits behind others who are, and for
+// nobody else.
+func TestLaw6ReadsOfSlotsTakeNoPlaceOfThoseWhoHold(t *testing.T) {
+	t.Parallel()
+	opts := patient()
+	opts.AtOnce = 1
+	w := newWorld(t, opts, "slow")
+	slow := w.wards["slow"]
+	before, err := w.Ask(t.Context(), everything()).Find(everything())
+	must(t, err)
+	w.Remember(t.Context(), before.Offers)
+	// Two offers of different days: each is a question of its own.
+	first, last := before.Offers[0], before.Offers[len(before.Offers)-1]
+	slotOf := func(o scheduling.Hit) string {
+		return scheduling.ResourceID("slow", scheduling.KindSlot, o.Slots[0].ID)
+	}
+	calls := slow.calls.Load()
+	open := slow.close()
+	defer open()
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _, _ = w.Slot(t.Context(), slotOf(first)) })
+	eventually(t, "a Slot is read", func() bool { return slow.calls.Load() == calls+1 })
+	if _, ok, err := w.Slot(t.Context(), slotOf(last)); ok || scheduling.CodeOf(err) != scheduling.Shedding || slow.calls.Load() != calls+1 {
+		t.Errorf("one read more than may be: %v %v, %d calls", ok, err, slow.calls.Load()-calls)
+	}
+	offered := func(o scheduling.Hit) {
+		if hit, ok, err := w.Offer(t.Context(), o.ID); err != nil || !ok || hit.ID != o.ID {
+			t.Errorf("an offer while Slots are read: %v %v", ok, err)
+		}
+	}
+	wg.Go(func() { offered(last) })
+	eventually(t, "an offer is asked for beside it", func() bool { return slow.calls.Load() == calls+2 })
+	wg.Go(func() { offered(first) })
+	eventually(t, "another waits for its place", func() bool { return within("gateway/ask.(*source).place(") > 0 })
+	open()
+	wg.Wait()
+	if n := slow.calls.Load() - calls; n != 3 {
+		t.Errorf("%d calls", n)
+	}
 }
 
 // TestHostileAnswersHarmTheirOwnSourceOnly: what comes is shown only where it is

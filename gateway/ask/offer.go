@@ -64,7 +64,7 @@ func leadOf(o *scheduling.Hit) scheduling.Lead {
 // Errors: slot-taken where the source has it no longer, or it is claimed;
 // source-slow, source-down and others where the source cannot be asked; shedding.
 func (a *Asker) Offer(ctx context.Context, id string) (hit scheduling.Hit, ok bool, err error) {
-	return again(ctx, a, id, func(v View) (scheduling.Hit, bool) { return v.Offer(id) })
+	return again(ctx, a, id, toCheck, func(v View) (scheduling.Hit, bool) { return v.Offer(id) })
 }
 
 // BySlots is Offer for the offer that is made of exactly these Slots of ours.
@@ -72,18 +72,20 @@ func (a *Asker) BySlots(ctx context.Context, slots []string) (hit scheduling.Hit
 	if len(slots) == 0 {
 		return scheduling.Hit{}, false, nil
 	}
-	return again(ctx, a, slots[0], func(v View) (scheduling.Hit, bool) { return v.BySlots(slots) })
+	return again(ctx, a, slots[0], toCheck, func(v View) (scheduling.Hit, bool) { return v.BySlots(slots) })
 }
 
-// Slot asks for one Slot of ours.
+// Slot asks for one Slot of ours. Anybody may read it, so it is asked for among
+// the finds and within their part: no number of reads keeps somebody from
+// holding or booking (law 6).
 //
-// Errors: those of Offer.
+// Errors: those of Offer, and throttled where the part for finds is used up.
 func (a *Asker) Slot(ctx context.Context, id string) (record scheduling.Record, ok bool, err error) {
-	return again(ctx, a, id, func(v View) (scheduling.Record, bool) { return v.Read(scheduling.KindSlot, id) })
+	return again(ctx, a, id, toFind, func(v View) (scheduling.Record, bool) { return v.Read(scheduling.KindSlot, id) })
 }
 
 // again asks the source to which an id leads, and finds in what it answers.
-func again[T any](ctx context.Context, a *Asker, id string, find func(View) (T, bool)) (hit T, ok bool, err error) {
+func again[T any](ctx context.Context, a *Asker, id string, why purpose, find func(View) (T, bool)) (hit T, ok bool, err error) {
 	s := a.of(id)
 	if s == nil {
 		return hit, false, nil
@@ -101,7 +103,7 @@ func again[T any](ctx context.Context, a *Asker, id string, find func(View) (T, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.opts.Timeout)
 	defer cancel()
-	got, came := received(ctx, a.put(s, toCheck, scope))
+	got, came := received(ctx, a.put(s, why, scope))
 	switch {
 	case !came:
 		return hit, false, scheduling.Blame(scheduling.SourceSlow, s.ID, ctx.Err(), "the source did not answer in time whether the slot is free")
