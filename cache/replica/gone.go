@@ -40,6 +40,8 @@ type gone struct {
 	most int
 	seed maphash.Seed
 
+	parted *partings // the same by their slots, where rules made them
+
 	mu    sync.Mutex
 	last  map[uint64]int64 // when it left last, nanoseconds since 1970
 	queue []departure      // in order of time; an id may have left twice
@@ -51,7 +53,7 @@ type departure struct {
 }
 
 func newGone(keep time.Duration, most int) *gone {
-	return &gone{keep: keep, most: most, seed: maphash.MakeSeed(), last: map[uint64]int64{}}
+	return &gone{keep: keep, most: most, seed: maphash.MakeSeed(), parted: newPartings(keep, most), last: map[uint64]int64{}}
 }
 
 func (g *gone) hash(id string) uint64 { return maphash.String(g.seed, id) }
@@ -95,7 +97,7 @@ func (g *gone) add(hashes []uint64, now time.Time) {
 func (g *gone) departed(out []uint64, old, next *book, now time.Time) []uint64 {
 	begun := now.Add(-g.keep).Unix()
 	if old.ruling != nil || next.ruling != nil {
-		return g.dissolved(out, old, next, begun)
+		return g.dissolved(out, old, next, begun, now)
 	}
 	for _, w := range old.windows {
 		after := next.window(w.day)
@@ -113,7 +115,7 @@ func (g *gone) departed(out []uint64, old, next *book, now time.Time) []uint64 {
 }
 
 // dissolved is departed for a book whose offers are made by rules.
-func (g *gone) dissolved(out []uint64, old, next *book, begun int64) []uint64 {
+func (g *gone) dissolved(out []uint64, old, next *book, begun int64, now time.Time) []uint64 {
 	went, came := changed(old, next)
 	stay := map[string]bool{}
 	for _, w := range came {
@@ -121,10 +123,11 @@ func (g *gone) dissolved(out []uint64, old, next *book, begun int64) []uint64 {
 			stay[w.offerID(i)] = true
 		}
 	}
-	for _, w := range went {
+	for _, w := range inOrder(went) {
 		for i := range w.slots {
 			if id := w.offerID(i); w.slots[i].start > begun && !stay[id] {
 				out = append(out, g.hash(id))
+				g.parted.add(w, i, now)
 			}
 		}
 	}
