@@ -29,6 +29,9 @@ type Deps struct {
 	// EpochEvery is how often we look whether the store lost its data. Default:
 	// 5s.
 	EpochEvery time.Duration
+	// CountEvery is how often the slots that the store holds are counted where the
+	// source's answer stays the same. Default: 1 h.
+	CountEvery time.Duration
 	// Crowd is the number of sources up to which all start at once, more start
 	// spread over Spread. Defaults: 16 and 10s.
 	Crowd  int
@@ -82,6 +85,7 @@ func (d *Deps) defaults() {
 		d.Jitter = rand.Float64
 	}
 	def(&d.EpochEvery, 5*time.Second)
+	def(&d.CountEvery, time.Hour)
 	def(&d.Crowd, 16)
 	def(&d.Spread, 10*time.Second)
 }

@@ -42,6 +42,7 @@ type item struct {
 	now     int      // open slots
 	kept    int      // of them, those whose records could not be used at the latest look
 
+	counted  time.Time // when the store's slots were last compared with an unchanged answer's number
 	doubted  time.Time // since when answers are withheld
 	nameless int       // unusable records that nobody can name, in what was put in place
 

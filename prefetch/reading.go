@@ -34,6 +34,9 @@ func newReading(scope scheduling.Scope, patience int) *reading {
 
 func (r *reading) over() bool { return len(r.rest) == 0 }
 
+// last tells whether only one scope is left to be asked for.
+func (r *reading) last() bool { return len(r.rest) == 1 }
+
 // took notes that the answer for the first scope was put in place.
 func (r *reading) took(got scheduling.Fetched, before int) {
 	r.rest = r.rest[1:]

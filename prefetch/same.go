@@ -73,19 +73,16 @@ func (s *source) fetchChanged(ctx context.Context, it *item, scope scheduling.Sc
 	if err != nil || !got.Unchanged && got.Basis == "" {
 		return got, err == nil, err
 	}
-	before := got.Held
-	if !got.Unchanged || got.Held < 0 {
-		err = s.store(ctx, func(ctx context.Context) (err error) {
-			before, err = s.deps.Writer.Known(ctx, s.id, scope)
-			return err
-		})
-		if err != nil {
-			return got, false, err
-		}
-	}
-	put, done, err := s.putChanged(ctx, it, got, before)
+	before, lost, err := s.countHeld(ctx, it, got)
 	if err != nil {
 		return got, false, err
+	}
+	var put scheduling.Replaced
+	done := false
+	if !lost {
+		if put, done, err = s.putChanged(ctx, it, got, before); err != nil {
+			return got, false, err
+		}
 	}
 	s.metrics.same(s.id, got.Unchanged, done)
 	if done {
@@ -97,6 +94,33 @@ func (s *source) fetchChanged(ctx context.Context, it *item, scope scheduling.Sc
 	}
 	got, err = s.fetchWhole(ctx, scope)
 	return got, err == nil, err
+}
+
+// countHeld is how many slots the store holds of the answer's scope. Where the
+// answer tells their number as well, they are counted only now and then: a store
+// that lost windows, and not what it knows of their answer, would stay without
+// them for as long as the source tells the same. Such windows are lost, and must
+// be read.
+func (s *source) countHeld(ctx context.Context, it *item, got answer) (slots int, lost bool, err error) {
+	tells, now := got.Unchanged && got.Held >= 0, s.deps.Now()
+	if tells && now.Sub(it.counted).Abs() < s.deps.CountEvery {
+		return got.Held, false, nil
+	}
+	err = s.store(ctx, func(ctx context.Context) (err error) {
+		slots, err = s.deps.Writer.Known(ctx, s.id, got.Scope)
+		return err
+	})
+	if err != nil || !tells {
+		return slots, false, err
+	}
+	if it.reading.last() {
+		it.counted = now
+	}
+	if lost = slots != got.Held; lost {
+		s.log.Warn("the store holds another number of slots than the answer that it knows; it is read again",
+			"from", got.Scope.Days.From.String(), "to", got.Scope.Days.To.String(), "held", slots, "answered", got.Held)
+	}
+	return slots, lost, nil
 }
 
 // putChanged confirms what is the same, or merges what changed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -91,8 +92,12 @@ func (c *clinic) worker(bend ...func(*upstream.Options)) *worker {
 }
 
 // work has the worker at work until stop is called.
-func (c *clinic) work(w *worker) (stop func()) {
-	m := prefetch.NewManager(prefetch.Deps{Writer: c.store, Leaser: c.store, Registerer: w.reg, EpochEvery: 100 * time.Millisecond}, []prefetch.Job{{
+func (c *clinic) work(w *worker, bend ...func(*prefetch.Deps)) (stop func()) {
+	deps := prefetch.Deps{Writer: c.store, Leaser: c.store, Registerer: w.reg, EpochEvery: 100 * time.Millisecond}
+	for _, change := range bend {
+		change(&deps)
+	}
+	m := prefetch.NewManager(deps, []prefetch.Job{{
 		Options: prefetch.Options{
 			Source: scheduling.Source{ID: "a", Zone: time.UTC, MaxAge: time.Hour},
 			Cron:   "@every 1s", Horizon: 5, MiddleEvery: 1, FarEvery: 1,
@@ -209,6 +214,36 @@ func TestARedisThatWasEmptiedIsFilledThoughNothingChangedAtTheSource(t *testing.
 		})
 		c.compared(w, 6)
 	}
+}
+
+// The store lost windows, and not what it knows of the answer they are of.
+func TestWindowsThatWereLostComeBackThoughNothingChangedAtTheSource(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	w := c.worker()
+	c.work(w, func(d *prefetch.Deps) { d.CountEvery = time.Millisecond })
+	c.compared(w, 6)
+	before, err := c.store.Known(t.Context(), "a", ever)
+	if err != nil || before < 10 {
+		t.Fatal(before, err)
+	}
+	if w.count(t, "slotgate_prefetch_unchanged_total", "read") > 0 {
+		t.Error("windows that are there were read again")
+	}
+	lost := 0
+	for _, key := range c.redis.Keys(t.Context(), "slotgate:{s:a}:*").Val() {
+		if strings.Contains(key, ":head") || strings.Contains(key, ":window") {
+			lost += int(c.redis.Del(t.Context(), key).Val())
+		}
+	}
+	if n, err := c.store.Known(t.Context(), "a", ever); err != nil || lost < 2 {
+		t.Fatalf("%d keys lost, %d slots left: %v", lost, n, err)
+	}
+	eventually(t, "all slots", func() bool {
+		n, err := c.store.Known(t.Context(), "a", ever)
+		return err == nil && n == before
+	})
+	c.compared(w, 6)
 }
 
 func TestAWorkerThatComesBackTrustsNothingThatAnotherWrote(t *testing.T) {
