@@ -22,6 +22,9 @@ type Offers interface {
 	// Gone tells that the id was an offer a short while ago: it is answered as
 	// taken, not as unknown.
 	Gone(id string) bool
+	// Left gives the id of the offer that was made of exactly these Slots of ours,
+	// in order of time, a short while ago.
+	Left(slots []string) (id string, ok bool)
 }
 
 // Live asks the sources whose slots are not kept whether an offer is there

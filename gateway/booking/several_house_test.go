@@ -163,6 +163,8 @@ func (h *house) BySlots([]string) (scheduling.Hit, bool) { return scheduling.Hit
 
 func (h *house) Gone(string) bool { return false }
 
+func (h *house) Left([]string) (string, bool) { return "", false }
+
 func (h *house) Refetch(scheduling.SourceID, scheduling.Scope) {}
 
 // standing are the appointments that have a slot.

@@ -64,14 +64,16 @@ func (d *Desk) find(ctx context.Context, t Target) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	if claimed && !slices.Equal(slotIDs(f.entry.Source, f.offer), t.Slots) {
-		return found{}, refuseTaken(f.entry.Source) // with others, in another offer
+	used := f.entry.State == scheduling.EntryCancelled || f.entry.State == scheduling.EntryNotBooked
+	if claimed && (used || !slices.Equal(slotIDs(f.entry.Source, f.offer), t.Slots)) {
+		return found{}, refuseTaken(f.entry.Source) // with others, in another offer; or not shown again yet
 	}
 	return f, t.agrees(f.entry.Source, f.offer)
 }
 
 // holder is the offer that has one of these Slots held or booked, by this caller
-// or by another; "" where nobody has.
+// or by another, else the one that they were a short while ago; "" where there
+// is none.
 //
 // Errors: not-acceptable where several slots are named that are no offer together.
 func (d *Desk) holder(ctx context.Context, slots []string) (id string, err error) {
@@ -83,6 +85,9 @@ func (d *Desk) holder(ctx context.Context, slots []string) (id string, err error
 		if err == nil || !is(err, scheduling.UnknownID) {
 			return id, err
 		}
+	}
+	if id, ok := d.Offers.Left(slots); ok {
+		return id, nil
 	}
 	if len(slots) > 1 {
 		return "", scheduling.Refuse(scheduling.NotAcceptable, "slot", "these slots together are no appointment that is offered")
