@@ -156,6 +156,12 @@ func (s *stack) observed(next sender) sender {
 	}
 }
 
+// pausing are the statuses whose Retry-After is about the source as a whole. With
+// any other it is about what was asked, and no reason to let others wait.
+func pausing() []int {
+	return []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusRequestTimeout, http.StatusGatewayTimeout}
+}
+
 // budgeted waits for the source's budget, and heeds its wish for a pause.
 func (s *stack) budgeted(next sender) sender {
 	return func(ctx context.Context, c *call) (*answer, error) {
@@ -175,7 +181,7 @@ func (s *stack) budgeted(next sender) sender {
 		if s.budget.feel(c.op, time.Since(began), err) {
 			s.metrics.cut()
 		}
-		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 {
+		if wait := scheduling.AsError(err); wait != nil && wait.RetryAfter > 0 && refusedAs(err, pausing()...) {
 			s.budget.pause(s.now().Add(wait.RetryAfter))
 		}
 		return a, err

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -225,6 +226,32 @@ func TestAShortRetryAfterIsHonouredAtOnce(t *testing.T) {
 	c := client(t, serve(t, s), func(o *Options) { utc(o); o.Limits.RetryWait = config.Duration(2 * time.Second) })
 	if got := fetch(t, c, ahead(noon, 2)); got.Slots() != 1 || waited < 900*time.Millisecond {
 		t.Errorf("%d slots after %v", got.Slots(), waited)
+	}
+}
+
+// Only a status that is about the source as a whole stops the calls of others.
+func TestARetryAfterOfARefusalStopsNobodyElse(t *testing.T) {
+	t.Parallel()
+	for status, pauses := range map[int]bool{
+		400: false, 401: false, 403: false, 404: false, 409: false, 410: false, 412: false, 422: false, 500: false, 501: false,
+		408: true, 429: true, 503: true, 504: true,
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			t.Run(method+" "+strconv.Itoa(status), func(t *testing.T) {
+				t.Parallel()
+				c := client(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Retry-After", "600")
+					w.WriteHeader(status)
+				}), func(o *Options) { o.Limits.Retries = new(0) })
+				_, err := c.send(t.Context(), &call{op: "x", lane: laneRead, method: method, url: resolve(c.base, "Slot/x", nil)})
+				if err == nil || scheduling.AsError(err).RetryAfter != 10*time.Minute {
+					t.Errorf("the caller is told %v", err)
+				}
+				if paused := c.budget.pauseLeft() > 0; paused != pauses {
+					t.Errorf("paused: %v, want %v", paused, pauses)
+				}
+			})
+		}
 	}
 }
 
