@@ -76,7 +76,7 @@ func (b *Budget) args(r scheduling.BudgetReport) []any {
 	for _, n := range r.Waiting {
 		args = append(args, min(n, mostAsked))
 	}
-	return append(args, r.Number)
+	return append(args, r.Number, r.Day.Spent)
 }
 
 // mostAsked bounds what one answer grants of a lane, and so how long Redis is

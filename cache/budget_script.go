@@ -17,7 +17,8 @@ package cache
 //	         10 others, 11 spare tokens wanted, 12 of them given back, 13 calls made without asking,
 //	         14 share, 15 ms in which it recovers, 16 pause in ms, 17 nodes known,
 //	         18 day, 19 its begin, 20 its end (ms since 1970), 21-25 calls of the day by lane (0: any), 26-30 waiting by lane,
-//	         31 number of the report: what it gives back and owes counts once, though the client may send it again
+//	         31 number of the report: what it gives back and owes counts once, though the client may send it again,
+//	         32 calls of the day that the node was last told of: they count where it is not known
 //	returns  now (ms since 1970), 1 when that is not in the day (then nothing else);
 //	         share (millionths), pause (ms), places, calls of others, nodes, wait (microseconds), calls of the day,
 //	         spare tokens, then the calls granted by lane
@@ -82,6 +83,7 @@ local day, spent = tonumber(b[6] or -1), tonumber(b[7] or 0)
 if arg(18) > day then
   day, spent = arg(18), 0
 end
+if not met and arg(18) == day then spent = math.max(spent, arg(32)) end
 spent = math.max(0, spent + owed - back)
 
 local pace = rate * share / 1000

@@ -36,6 +36,47 @@ func sum(list [scheduling.Lanes]int) (n int) {
 	return n
 }
 
+func TestLaw6AnEmptiedRedisGoesOnWithTheDayWhereTheNodesKnowItToBe(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, server *embedded.Server) {
+		b, c := open(t, server.URL(), patient).Budget(t.Context(), source).Unhurried(), client(t, server.URL())
+		spent, granted := map[string]int{}, 0
+		ask := func(node string, change ...func(*scheduling.BudgetReport)) scheduling.BudgetWord {
+			r := asking(node, 4, 0, 0, 0, 0, 1)
+			r.Day.Most, r.Day.Spent = [...]int{0, 10, 9, 8, 8}, spent[node]
+			for _, bend := range change {
+				bend(&r)
+			}
+			got, err := b.Ask(r)
+			must(t, err)
+			spent[node] = got.Spent
+			granted += sum(got.Granted)
+			return got
+		}
+		for i := range 14 {
+			if i == 7 { // the one that was told last asks first
+				must(t, c.FlushAll(t.Context()).Err())
+			}
+			ask([]string{"one", "two"}[i/7^i%2])
+		}
+		if granted != 8 {
+			t.Errorf("%d calls were granted of 8", granted)
+		}
+		// Where a node is known, its word of before counts no more than the count does.
+		if got := ask("one", func(r *scheduling.BudgetReport) { r.Day.Spent = 99 }); got.Spent != 8 {
+			t.Errorf("%d spent", got.Spent)
+		}
+		must(t, c.FlushAll(t.Context()).Err())
+		next := func(r *scheduling.BudgetReport) { r.Day.Day, r.Day.Spent = r.Day.Day+1, 0 }
+		if got := ask("one", next); got.Spent != 1 {
+			t.Errorf("%d spent of the next day", got.Spent)
+		}
+		if got := ask("two", func(r *scheduling.BudgetReport) { r.Day.Spent = 8 }); got.Spent != 2 {
+			t.Errorf("a day gone by counts: %d spent", got.Spent)
+		}
+	})
+}
+
 func TestPlacesOfANodeThatDiedComeBackWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, server *embedded.Server) {

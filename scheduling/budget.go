@@ -39,6 +39,7 @@ type BudgetReport struct {
 type BudgetDay struct {
 	Day      Day
 	From, To time.Time  // its bounds
+	Spent    int        // calls of it by all nodes, as the node was last told; a store that lost its count goes on from there
 	Most     [Lanes]int // calls of the day from which on a lane gets none; 0: none is
 }
 

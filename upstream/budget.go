@@ -146,7 +146,7 @@ func (b *budget) serve() {
 		if rank < 0 || !b.token(share) {
 			return
 		}
-		b.day.add(1, b.today())
+		b.addAlone()
 		b.begin(rank)
 		b.refuseSpent()
 	}

@@ -52,7 +52,7 @@ type joint struct {
 
 	alone bool // the store does not answer
 	retry time.Time
-	owed  int // calls made meanwhile
+	owed  owed
 	wrong int // answers in a row that were of another day
 
 	held      int // places that are ours, used or not
@@ -195,11 +195,11 @@ func (b *budget) due() (at time.Time, more bool) {
 	waiting := b.waiting()
 	idle := b.busy == 0 && waiting == 0
 	switch {
-	case j.gone, j.alone && idle:
+	case j.gone, j.alone && idle && (j.closing || b.day.limit == 0 || !j.owed.any(b.day.day)):
 		return at, false
 	case j.alone:
 		return j.retry, true
-	case j.soon, j.tellPause, j.tellShare, j.closing && idle, j.held > b.busy && j.places < 3:
+	case j.soon, j.owed.any(b.day.day), j.tellPause, j.tellShare, j.closing && idle, j.held > b.busy && j.places < 3:
 		return at, true // the zero time: at once
 	case j.held == 0 && waiting == 0:
 		return at, j.listed // or others would wait for our turn
@@ -219,9 +219,12 @@ func (b *budget) report() scheduling.BudgetReport {
 	j, now := b.joint, time.Now()
 	j.soon, j.asked = false, now
 	j.reports++
+	day := b.day.report(b.today())
+	number, spent := j.owed.tell(j.reports, day.Day)
+	day.Spent = max(0, b.day.spent-spent-j.owed.on(day.Day))
 	r := scheduling.BudgetReport{
-		Node: j.node, Number: j.reports, Known: j.nodes, Rate: b.rate, Places: b.places, Urgent: b.busy - b.lazy, Lazy: b.lazy,
-		Back: j.tokens, Spent: j.owed, Share: 1, Recover: b.press.recover, Day: b.day.report(b.today()),
+		Node: j.node, Number: number, Known: j.nodes, Rate: b.rate, Places: b.places, Urgent: b.busy - b.lazy, Lazy: b.lazy,
+		Back: j.tokens, Spent: spent, Share: 1, Recover: b.press.recover, Day: day,
 	}
 	j.listed = false
 	for rank, queue := range b.queues {
@@ -239,7 +242,7 @@ func (b *budget) report() scheduling.BudgetReport {
 	}
 	r.Gone = j.closing && b.busy == 0 && b.waiting() == 0
 	j.gone = r.Gone
-	j.tokens, j.owed, j.tellShare, j.tellPause = 0, 0, false, false
+	j.tokens, j.tellShare, j.tellPause = 0, false, false
 	return r
 }
 
@@ -256,7 +259,8 @@ func (b *budget) heard(r scheduling.BudgetReport, word scheduling.BudgetWord, er
 	}
 	j.offset = word.Now.Sub(b.now())
 	if word.Another { // the store's clock says what day it is
-		j.owed, j.soon = j.owed+r.Spent, true
+		j.owed.back(r)
+		j.soon = true
 		j.tellShare, j.tellPause = j.tellShare || r.Share < 1, j.tellPause || r.Pause > 0
 		return
 	}
@@ -264,7 +268,7 @@ func (b *budget) heard(r scheduling.BudgetReport, word scheduling.BudgetWord, er
 	j.alone, j.wrong = false, 0
 	j.places, j.others = word.Places, word.Others
 	b.countNodes(word.Nodes)
-	b.day.set(r.Day, word.Spent)
+	b.day.set(r.Day, word.Spent+j.owed.on(r.Day.Day))
 	if !j.tellShare {
 		b.press.set(word.Share, time.Now())
 	}
@@ -346,7 +350,7 @@ func (b *budget) goAlone(r scheduling.BudgetReport) {
 		b.tokens, b.filled = math.Min(1, b.tokens), now
 	}
 	j.alone, j.retry, j.wrong = true, now.Add(retryEvery), 0
-	j.owed += r.Spent
+	j.owed.unheard(r)
 	j.held, j.heldLazy, j.tokens = 0, 0, 0
 	j.tellShare, j.tellPause = b.press.at(now) < 1, b.until.After(b.now())
 	b.serve()
