@@ -39,7 +39,7 @@ func laneOf(ctx context.Context) lane {
 //
 // Errors: those of Fetch; and at once, with nothing asked, not-supported where
 // the source publishes files, source-down where it is paused or not well
-// (its breaker is not closed), throttled where it asked for a pause or the part
+// (its breaker is open), throttled where it asked for a pause or the part
 // of the rate is used up.
 func (c *Client) Revalidate(ctx context.Context, scope scheduling.Scope) (scheduling.Fetched, error) {
 	if err := c.mayRevalidate(); err != nil {
@@ -58,7 +58,7 @@ func (c *Client) mayRevalidate() error {
 		return refuse(scheduling.NotSupported, "the source publishes files, which say themselves when to ask again")
 	case c.source.Paused:
 		return refuse(scheduling.SourceDown, "the source is paused")
-	case c.breakers[guardPrefetch].now.Load().State() != gobreaker.StateClosed:
+	case c.breakers[guardPrefetch].now.Load().State() == gobreaker.StateOpen: // half-open: this call is the probe
 		return refuse(scheduling.SourceDown, "the source failed too often just now and is left alone for a moment")
 	case c.budget.pauseLeft() > 0:
 		return refuse(scheduling.Throttled, "the source asked us for a pause")
