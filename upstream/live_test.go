@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
 
+	"slotgate/config"
 	"slotgate/scheduling"
 )
 
@@ -48,8 +52,8 @@ func TestASourceIsAskedLiveOnceItsDirectoryIsKnown(t *testing.T) {
 			t.Fatalf("%v %+v, %d calls", err, got, calls.Load())
 		}
 	}
-	for c.spare.TokensAt(time.Now()) >= 1 {
-		c.spare.ReserveN(time.Now(), 1_000_000)
+	for range 600 { // no more than the burst at once; together a debt of ten minutes
+		c.spare.ReserveN(time.Now(), c.spare.Burst())
 	}
 	if _, err := c.Live(t.Context(), ahead(noon, 1)); scheduling.CodeOf(err) != scheduling.Throttled {
 		t.Errorf("a find over its part: %v", err)
@@ -59,14 +63,71 @@ func TestASourceIsAskedLiveOnceItsDirectoryIsKnown(t *testing.T) {
 	}
 }
 
+// TestASourceThatIsWellAgainIsFoundAgain: nobody else asks it in the meantime, so
+// the find itself has to be the probe.
+func TestASourceThatIsWellAgainIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	var ill atomic.Bool
+	var calls atomic.Int32
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		if ill.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/fhir+json")
+		_, _ = fmt.Fprint(w, `{"resourceType":"Bundle","type":"searchset","total":0}`)
+	})
+	c := client(t, base, func(o *Options) {
+		forbidden(o)
+		o.Limits.Retries, o.Limits.BreakerFailures, o.Limits.BreakerOpen = new(int), 5, config.Duration(100*time.Millisecond)
+		o.Limits.Rate, o.Limits.Revalidate = 10_000, 1
+	})
+	c.loaded.Store(true)
+	breaker := c.breakers[guardPrefetch].now.Load()
+	ill.Store(true)
+	poll(t, func() bool { _, err := c.Live(t.Context(), ahead(noon, 1)); return err != nil && calls.Load() >= 5 })
+	if breaker.State() == gobreaker.StateClosed {
+		t.Fatal("it failed five times, and its breaker is closed")
+	}
+	ill.Store(false)
+	poll(t, func() bool { return breaker.State() == gobreaker.StateHalfOpen })
+	if got, err := c.Live(t.Context(), ahead(noon, 1)); err != nil || !got.Complete {
+		t.Fatalf("it is well again, and nobody asks it: %v %+v", err, got)
+	}
+	if breaker.State() != gobreaker.StateClosed {
+		t.Errorf("the breaker is %v", breaker.State())
+	}
+}
+
 func TestMostOfTheRateIsForFindsWhereSlotsAreNotKept(t *testing.T) {
 	t.Parallel()
-	kept, live := Options{}, Options{Store: new(bool)}
-	kept.SetDefaults()
-	live.SetDefaults()
-	if kept.Limits.Revalidate != 0.2 || live.Limits.Revalidate != 0.8 {
-		t.Error(kept.Limits.Revalidate, live.Limits.Revalidate)
+	path := filepath.Join(t.TempDir(), "sources.yaml")
+	if err := os.WriteFile(path, []byte(`sources:
+  - {id: kept, base: "https://kept.example.org/fhir", dialect: slots}
+  - {id: live, base: "https://live.example.org/fhir", dialect: slots, store: false}
+  - {id: said, base: "https://said.example.org/fhir", dialect: slots, store: false, limits: {revalidate: 0.5}}
+`), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	var file struct {
+		Sources []Options `yaml:"sources"`
+	}
+	if err := config.Load(path, &file); err != nil {
+		t.Fatal(err)
+	}
+	sources, err := NewRegistry(file.Sources, Deps{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sources.Close() })
+	for id, part := range map[scheduling.SourceID]float64{"kept": 0.2, "live": 0.8, "said": 0.5} {
+		c, _ := sources.Get(id)
+		if got := float64(c.spare.Limit()) / c.opts.Limits.Rate; got < part-0.001 || got > part+0.001 {
+			t.Errorf("%s: %v of the rate, want %v", id, got, part)
+		}
+	}
+	kept, live := file.Sources[0], file.Sources[1]
 	if source := kept.Source(); source.Live || !*kept.Store {
 		t.Error("slots are kept unless that is forbidden")
 	}

@@ -119,7 +119,7 @@ type Limits struct {
 	RetryWait config.Duration `yaml:"retry_wait"`
 	// Revalidate is the part of rate that offers may take which are looked at
 	// again before they are shown (_max-age), and all finds where store is false;
-	// default: 0.2, and 0.8 where store is false.
+	// 0: 0.2, and 0.8 where store is false; default: 0.
 	Revalidate float64 `yaml:"revalidate"`
 	// Recover is how long it takes from the least that a source is asked for
 	// (5 % of rate and concurrency, after it said or showed that more is too
@@ -146,7 +146,7 @@ func (o *Options) SetDefaults() {
 		o.Store = new(bool)
 		*o.Store = true
 	}
-	if o.live() {
+	if o.live() { // not yet known while a file is read: then this runs once more, before the source is used
 		setDefault(&o.Limits.Revalidate, defaultLive)
 	}
 	o.Auth.SetDefaults()
@@ -183,7 +183,6 @@ func (l *Limits) SetDefaults() {
 		*l.Retries = 2
 	}
 	setDefault(&l.RetryWait, config.Duration(5*time.Second))
-	setDefault(&l.Revalidate, defaultRevalidate)
 	setDefault(&l.Recover, config.Duration(defaultRecover))
 	setDefault(&l.MaxBody, 32<<20)
 	setDefault(&l.MaxPages, 500)
@@ -291,7 +290,7 @@ func (l *Limits) Validate() error {
 		need("timeout", l.Timeout > 0, "is %v; write a duration such as 30s", l.Timeout),
 		need("retries", l.Retries == nil || *l.Retries >= 0 && *l.Retries <= 10, "write 0 to 10"),
 		need("retry_wait", l.RetryWait > 0, "is %v; write a duration such as 5s", l.RetryWait),
-		need("revalidate", l.Revalidate > 0 && l.Revalidate <= 1, "is %v; write a part of rate, above 0 and up to 1", l.Revalidate),
+		need("revalidate", l.Revalidate >= 0 && l.Revalidate <= 1, "is %v; write a part of rate, up to 1, or 0 for the default", l.Revalidate),
 		need("recover", l.Recover > 0, "is %v; write a duration such as 1m", l.Recover),
 		need("max_body", l.MaxBody >= 1024 && l.MaxBody <= 1<<30, "is %d; write bytes, 1024 to 1073741824", l.MaxBody),
 		need("max_pages", l.MaxPages >= 1, "is %d; write 1 or more", l.MaxPages),
