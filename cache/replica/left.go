@@ -8,7 +8,7 @@ import (
 )
 
 // Left is the id of the offer that a clinic's rule made of exactly these Slots
-// of ours, in order of time, a short while ago (Options.GoneFor), and makes no
+// of ours (two or more), in order of time, a short while ago (Options.GoneFor), and makes no
 // longer. Gone tells the same of ids, and who builds an appointment from slots
 // has none.
 func (r *Replica) Left(slots []string) (id string, ok bool) {
@@ -67,7 +67,7 @@ func (p *partings) key(slots []string) uint64 {
 // add notes that offer i of the window left now. Of several rules' offers of the
 // same slots that leave together the first rule's counts: they come in order (inOrder).
 func (p *partings) add(w *window, i int, now time.Time) {
-	if w.offers == nil {
+	if w.offers == nil || len(w.offers.partsOf(i)) < 2 {
 		return
 	}
 	var slots []string
