@@ -14,11 +14,12 @@ type assembler struct {
 	scope    scheduling.Scope
 	resolver *scheduling.Resolver
 	codes    *codeMap
+	overlap  scheduling.Overlap // whether slots of a schedule may be at the same time
 
 	settings map[string]judged
-	twins    map[twinKey]int // how many there are, then which one is next
+	twins    map[twinKey]twinCount
 	slots    map[string]scheduling.Slot
-	spans    map[string][]scheduling.Span // of the slots, by schedule; nil until something needs to know its neighbours
+	spans    map[string][]scheduling.Span // of all records, by schedule; nil where none needs to know its neighbours
 	unusable scheduling.Tally
 	doubtful []string
 	nameless int
@@ -27,18 +28,22 @@ type assembler struct {
 
 // judged is what the directory says of a schedule.
 type judged struct {
-	zone   *time.Location
-	reason scheduling.Reason
+	zone     *time.Location
+	reason   scheduling.Reason
+	parallel bool // slots may be side by side
 }
 
 // twinKey names slots that cannot be told apart by what is written: on the day
 // that has an hour twice, they are the first and the second of that hour.
 type twinKey struct{ schedule, start, end string }
 
+// twinCount is how many there are, and which one is next.
+type twinCount struct{ all, next int }
+
 func newAssembler(source scheduling.Source, scope scheduling.Scope, resolver *scheduling.Resolver, codes *codeMap) *assembler {
 	return &assembler{
 		source: source, scope: scope, resolver: resolver, codes: codes,
-		settings: map[string]judged{}, twins: map[twinKey]int{}, slots: map[string]scheduling.Slot{},
+		settings: map[string]judged{}, twins: map[twinKey]twinCount{}, slots: map[string]scheduling.Slot{},
 		unusable: scheduling.Tally{}, unmapped: scheduling.Tally{},
 	}
 }
@@ -46,15 +51,7 @@ func newAssembler(source scheduling.Source, scope scheduling.Scope, resolver *sc
 // windows judges every record and groups those that can be offered.
 func (a *assembler) windows(records []*record) map[scheduling.WindowKey][]scheduling.Slot {
 	a.countTwins(records)
-	var open []*record // what occurs twice is judged by what does not
-	for _, r := range records {
-		if a.occursTwice(r) {
-			open = append(open, r)
-		} else {
-			a.note(r)
-		}
-	}
-	a.noteOpen(open)
+	a.noteAll(records)
 	slots := make([]scheduling.Slot, 0, len(a.slots))
 	for _, slot := range a.slots {
 		slots = append(slots, slot)
@@ -91,7 +88,7 @@ func (a *assembler) judge(schedule string) judged {
 	} else if setting, reason := a.resolver.Setting(schedule); reason != "" {
 		known.reason = reason
 	} else {
-		known.zone = setting.Zone
+		known.zone, known.parallel = setting.Zone, !a.overlap.Hides(setting)
 	}
 	a.settings[schedule] = known
 	return known
@@ -102,6 +99,7 @@ func (a *assembler) judge(schedule string) judged {
 func (a *assembler) take(r *record) scheduling.Reason {
 	switch {
 	case r.slot.Status != scheduling.SlotFree:
+		a.crowd(r)
 		return statusReason(r.slot.Status)
 	case r.clash:
 		return scheduling.Conflicting
@@ -111,6 +109,9 @@ func (a *assembler) take(r *record) scheduling.Reason {
 		setting.reason = scheduling.NoActor
 	}
 	from, to, err := a.times(r, setting.zone)
+	if err == nil {
+		a.span(r, from, to)
+	}
 	switch {
 	case errors.Is(err, errNoTime):
 		return scheduling.NoTime
@@ -133,9 +134,6 @@ func (a *assembler) take(r *record) scheduling.Reason {
 	}
 	a.map2common(&slot)
 	a.slots[slot.ID] = slot
-	if a.spans != nil {
-		a.spans[slot.Schedule] = append(a.spans[slot.Schedule], scheduling.Span{Schedule: slot.Schedule, From: from, To: to})
-	}
 	return ""
 }
 
@@ -178,28 +176,29 @@ func (a *assembler) times(r *record, zone *time.Location) (from, to time.Time, e
 	return a.occurrence(r, zone, from, to)
 }
 
-// countTwins finds the records that are written alike.
+// countTwins finds the records that are written alike. One that is booked stays
+// the twin of the other.
 func (a *assembler) countTwins(records []*record) {
 	for _, r := range records {
-		if r.start != "" && r.slot.Status == scheduling.SlotFree && !r.clash {
-			a.twins[twinKey{r.slot.Schedule, r.start, r.end}]++
+		if r.start != "" && r.stands() {
+			key := twinKey{r.slot.Schedule, r.start, r.end}
+			a.twins[key] = twinCount{all: a.twins[key].all + 1}
 		}
 	}
 	for key, n := range a.twins {
-		if n < 2 {
+		if n.all < 2 {
 			delete(a.twins, key)
-		} else {
-			a.twins[key] = 0
 		}
 	}
 }
 
 // occurrence tells the first from the second of two slots that are written
-// alike (law 9). Alone, a time that occurs twice means the first, or what makes
+// alike (law 9); of more, as on a schedule of two chairs, the first half is at the
+// first. Alone, a time that occurs twice means the first, or what makes
 // the shorter period.
 func (a *assembler) occurrence(r *record, zone *time.Location, from, to time.Time) (time.Time, time.Time, error) {
 	key := twinKey{r.slot.Schedule, r.start, r.end}
-	nth, twin := a.twins[key]
+	count, twin := a.twins[key]
 	if !twin {
 		from, to = a.beside(r, zone, from, to)
 		return from, to, nil
@@ -208,10 +207,10 @@ func (a *assembler) occurrence(r *record, zone *time.Location, from, to time.Tim
 	if err != nil || stamp.Second.IsZero() {
 		return from, to, err //nolint:wrapcheck // a sentinel of the domain
 	}
-	a.twins[key]++
+	a.twins[key] = twinCount{all: count.all, next: count.next + 1}
 	length := to.Sub(from)
 	from = stamp.First
-	if nth > 0 {
+	if count.next >= (count.all+1)/2 {
 		from = stamp.Second
 	}
 	return from, from.Add(length), nil

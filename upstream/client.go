@@ -46,6 +46,7 @@ type Client struct {
 	turn   chan struct{} // held by whoever reads the directory
 	loaded atomic.Bool   // it was read once
 
+	local     atomic.Bool // the source has written a time without an offset
 	linksNext atomic.Bool // the source has given a next link before
 	schedules scheduleList
 	strays    strayCount

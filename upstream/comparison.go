@@ -304,13 +304,13 @@ func (s *comparison) again(out scheduling.Fetched, h *harvest, began time.Time) 
 }
 
 // remember keeps by what an answer is known again, and gives it a name.
-func (s *comparison) remember(out *scheduling.Fetched, version uint64, began time.Time) string {
+func (s *comparison) remember(out *scheduling.Fetched, version uint64, newest, began time.Time) string {
 	if s == nil || !out.Complete || s.spoilt || len(s.pages) == 0 && s.files == 0 {
 		return ""
 	}
 	next := &recalled{
 		scope: s.scope, token: newToken(), directory: version, whole: began, questions: s.pages, files: s.files,
-		since: since(out.Valid, began), held: out.Slots(), nameless: out.Nameless, unusable: out.Unusable.Clone(), unmapped: out.Unmapped.Clone(),
+		newest: newest, since: since(out.Valid, newest, began), held: out.Slots(), nameless: out.Nameless, unusable: out.Unusable.Clone(), unmapped: out.Unmapped.Clone(),
 	}
 	if out.Unusable.Total() > 0 {
 		next.until = began.Add(absentFor) // what it refers to may be there by then

@@ -31,16 +31,21 @@ func (c *Client) delta(ctx context.Context, s *comparison, scope scheduling.Scop
 	if !plain || c.opts.Quirks.Deletions != deletionsMarked || s == nil || s.known == nil || !s.word || s.known.since.IsZero() {
 		return out, false
 	}
+	folds := c.folds(scope.Days)
+	if folds && c.local.Load() {
+		return out, false // what changed does not tell of its neighbours (law 9)
+	}
 	began := c.now()
 	h, cut, err := c.gather(ctx, scheduling.KindSlot, []question{c.deltaQuestion(s.known.since)})
-	if err != nil || cut != "" {
+	if err != nil || cut != "" || folds && h.local() {
 		return out, false
 	}
+	newest := later(s.known.newest, h.newest)
 	out = scheduling.Fetched{Scope: scope, Found: scheduling.NewDirectory(), Complete: true, Valid: h.valid}
 	if len(h.records) == 0 && h.nameless+len(h.doubtful) == 0 {
 		out.Unchanged, out.Token, out.Held = true, s.known.token, s.known.held
 		out.Nameless, out.Unusable, out.Unmapped = s.known.nameless, s.known.unusable.Clone(), s.known.unmapped.Clone()
-		c.recall.delta(s.known, s.known.token, since(h.valid, began), false)
+		c.recall.delta(s.known, s.known.token, newest, since(h.valid, newest, began), false)
 		return out, true
 	}
 	h.settleSchedules()
@@ -50,6 +55,7 @@ func (c *Client) delta(ctx context.Context, s *comparison, scope scheduling.Scop
 		return out, false
 	}
 	a := newAssembler(c.source, scope, scheduling.NewResolver(c.source.ID, dir, c.source.Zone), c.codes)
+	a.overlap = scheduling.Overlap(c.opts.Quirks.Overlap)
 	out.Windows = a.windows(h.records)
 	if a.unusable.Total()+h.tally.Total()+len(a.doubtful)+len(h.doubtful)+a.nameless+h.nameless > 0 {
 		return out, false
@@ -59,17 +65,30 @@ func (c *Client) delta(ctx context.Context, s *comparison, scope scheduling.Scop
 	}
 	out.Basis, out.Token = s.known.token, newToken()
 	out.Nameless, out.Unusable, out.Unmapped = s.known.nameless, s.known.unusable.Clone(), s.known.unmapped.Clone()
-	c.recall.delta(s.known, out.Token, since(h.valid, began), true)
+	c.recall.delta(s.known, out.Token, newest, since(h.valid, newest, began), true)
 	return out, true
 }
 
-// since is from when on the next question must ask: by the source's own clock,
-// where it tells the time.
-func since(valid, began time.Time) time.Time {
-	if valid.IsZero() {
-		return began
+// stampBehind is how far the clock that stamps changes may be behind ours and the
+// source's own: what gives the Date may be another machine.
+const stampBehind = 5 * time.Minute
+
+// since is from when on the next question must ask: by the earliest of our clock,
+// the source's own, where it tells the time, and the newest change that was told.
+// That nothing changed for long does not make it earlier.
+func since(valid, newest, began time.Time) time.Time {
+	from := older(began, valid)
+	if newest.IsZero() || !newest.Before(from) {
+		return from
 	}
-	return valid
+	return later(newest, from.Add(-stampBehind))
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (c *Client) deltaQuestion(since time.Time) question {
@@ -85,7 +104,7 @@ func (c *Client) deltaQuestion(since time.Time) question {
 
 // delta notes that the store's windows are of what was known and what changed
 // since. By the pages of the answer nothing is known again then, until it is read.
-func (r *recall) delta(known *recalled, token string, since time.Time, changed bool) {
+func (r *recall) delta(known *recalled, token string, newest, since time.Time, changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	here := r.scopes[known.scope]
@@ -93,7 +112,7 @@ func (r *recall) delta(known *recalled, token string, since time.Time, changed b
 		return
 	}
 	next := *known
-	next.token, next.since = token, since
+	next.token, next.newest, next.since = token, newest, since
 	if changed {
 		next.questions, next.held = nil, unknownHeld
 	}

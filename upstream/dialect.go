@@ -46,6 +46,7 @@ func newDialect(name string) dialect {
 type period struct {
 	days     scheduling.Days
 	from, to time.Time
+	every    bool // slots of every status are asked for
 }
 
 // periods cuts a scope's days into stretches of so many days (0: one stretch),

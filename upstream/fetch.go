@@ -51,6 +51,7 @@ func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, compare func
 		cut = "too many records of the directory had to be read one by one"
 	}
 	a := newAssembler(c.source, scope, scheduling.NewResolver(c.source.ID, dir, c.source.Zone), c.codes)
+	a.overlap = scheduling.Overlap(c.opts.Quirks.Overlap)
 	out.Windows = a.windows(h.records)
 	out.Complete, out.Cut, out.AsOf = cut == "", cut, h.asOf
 	out.Valid = h.valid
@@ -58,7 +59,7 @@ func (c *Client) fetch(ctx context.Context, scope scheduling.Scope, compare func
 	out.Unusable.Merge(h.tally)
 	out.Doubtful, out.Nameless = append(a.doubtful, h.doubtful...), a.nameless+h.nameless
 	c.metrics.unusable(out.Unusable)
-	out.Token = s.remember(&out, version, began)
+	out.Token = s.remember(&out, version, h.newest, began)
 	return out, nil
 }
 

@@ -48,6 +48,7 @@ type harvest struct {
 	doubtful []string  // slots that could not be read
 	nameless int       // those without an id
 	asOf     time.Time // when the source was asked; zero: just now
+	newest   time.Time // the latest lastUpdated of a slot; zero: none
 	valid    time.Time // its own time of its oldest page; zero: it told none
 }
 
@@ -89,6 +90,7 @@ func (h *harvest) page(page *fhir.Page) (cut string) {
 }
 
 func (h *harvest) slot(in *model.Slot, convert *fhir.Slots, links *refs) {
+	h.stamped(in.Meta)
 	r := &record{start: in.Start, end: in.End}
 	r.slot, _ = convert.Slot(in) // judged when the zone is known
 	schedule, within := links.schedule(in.Schedule, in.Contained)
@@ -107,6 +109,16 @@ func (h *harvest) slot(in *model.Slot, convert *fhir.Slots, links *refs) {
 		h.nameless++
 	default:
 		h.keep(r)
+	}
+}
+
+// stamped notes when a slot changed, by the clock that stamps it.
+func (h *harvest) stamped(meta *model.Meta) {
+	if meta == nil || meta.LastUpdated == "" {
+		return
+	}
+	if at, err := scheduling.ParseInstant(meta.LastUpdated, nil); err == nil {
+		h.newest = later(h.newest, at)
 	}
 }
 
@@ -207,6 +219,7 @@ func (h *harvest) join(other *harvest) {
 	h.found.Merge(other.found)
 	h.tally.Merge(other.tally)
 	h.valid = older(h.valid, other.valid)
+	h.newest = later(h.newest, other.newest)
 	h.doubtful = append(h.doubtful, other.doubtful...)
 	h.nameless += other.nameless
 }

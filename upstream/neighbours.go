@@ -18,14 +18,22 @@ func (a *assembler) note(r *record) {
 	}
 }
 
-// noteOpen takes the records whose times occur twice, in the order that they came.
-func (a *assembler) noteOpen(open []*record) {
-	if len(open) == 0 {
-		return
+// noteAll takes the records: first those whose times are clear, then, in the order
+// that they came, those that are judged by them.
+func (a *assembler) noteAll(records []*record) {
+	var open, clear []*record
+	for _, r := range records {
+		if a.occursTwice(r) {
+			open = append(open, r)
+		} else {
+			clear = append(clear, r)
+		}
 	}
-	a.spans = map[string][]scheduling.Span{}
-	for _, slot := range a.slots {
-		a.spans[slot.Schedule] = append(a.spans[slot.Schedule], scheduling.Span{Schedule: slot.Schedule, From: slot.Start, To: slot.End})
+	if len(open) > 0 {
+		a.spans = map[string][]scheduling.Span{}
+	}
+	for _, r := range clear {
+		a.note(r)
 	}
 	for _, r := range open {
 		a.note(r)
@@ -33,10 +41,31 @@ func (a *assembler) noteOpen(open []*record) {
 	a.spans = nil
 }
 
+// stands: there is a slot, free or not, at a time that is known.
+func (r *record) stands() bool { return !r.clash && r.slot.Status != scheduling.SlotError }
+
+// crowd notes when a slot is that cannot be had: that others stand beside it does
+// not change when it is booked.
+func (a *assembler) crowd(r *record) {
+	if !r.stands() || r.start == "" && a.spans == nil {
+		return
+	}
+	if from, to, err := a.times(r, a.judge(r.slot.Schedule).zone); err == nil {
+		a.span(r, from, to)
+	}
+}
+
+// span notes when a record is, of the scope or not.
+func (a *assembler) span(r *record, from, to time.Time) {
+	if a.spans != nil {
+		a.spans[r.slot.Schedule] = append(a.spans[r.slot.Schedule], scheduling.Span{Schedule: r.slot.Schedule, From: from, To: to})
+	}
+}
+
 // occursTwice tells whether a record's start does, and nothing that is written
 // like it tells which one it is.
 func (a *assembler) occursTwice(r *record) bool {
-	if r.start == "" || r.clash || r.slot.Status != scheduling.SlotFree {
+	if r.start == "" || !r.stands() {
 		return false
 	}
 	if _, twin := a.twins[twinKey{r.slot.Schedule, r.start, r.end}]; twin {
@@ -46,9 +75,10 @@ func (a *assembler) occursTwice(r *record) bool {
 	return err == nil && !stamp.Second.IsZero()
 }
 
-// beside is the second occurrence of a period where the first cannot be meant.
+// beside is the second occurrence of a period where the first cannot be meant:
+// not where slots of the schedule may be side by side.
 func (a *assembler) beside(r *record, zone *time.Location, from, to time.Time) (time.Time, time.Time) {
-	if a.spans == nil {
+	if a.spans == nil || a.judge(r.slot.Schedule).parallel {
 		return from, to
 	}
 	stamp, err := scheduling.ParseStamp(r.start, zone)

@@ -34,6 +34,7 @@ type recalled struct {
 	until     time.Time // it is to be decoded again from then on; zero: never for that
 	questions map[uint64][]pageTrace
 	since     time.Time // from when on changes are to be asked for (quirks.deletions)
+	newest    time.Time // the latest change that was told; zero: none
 	files     uint64    // of a publisher: hash of the files that it was made of
 	pages     int
 

@@ -22,8 +22,20 @@ type slotSearch struct{}
 const schedulesPerCall = 25
 
 func (slotSearch) fetch(ctx context.Context, c *Client, scope scheduling.Scope) (*harvest, string, error) {
-	var questions []question
-	for _, p := range c.periods(scope.Days, c.opts.Quirks.MaxDays) {
+	local := c.local.Load()
+	h, cut, err := c.gather(ctx, scheduling.KindSlot, c.slotQuestions(scope))
+	if err != nil || local || !h.local() {
+		return h, cut, err
+	}
+	c.local.Store(true)
+	if !c.folds(scope.Days) {
+		return h, cut, nil
+	}
+	return c.gather(ctx, scheduling.KindSlot, c.slotQuestions(scope))
+}
+
+func (c *Client) slotQuestions(scope scheduling.Scope) (questions []question) {
+	for _, p := range c.foldPeriods(scope.Days) {
 		if len(scope.Schedules) == 0 || c.rule != nil {
 			// Where references must be mended, the server's own search by
 			// schedule would not find what we mean.
@@ -34,13 +46,13 @@ func (slotSearch) fetch(ctx context.Context, c *Client, scope scheduling.Scope) 
 			questions = append(questions, c.slotQuestion(p, some))
 		}
 	}
-	return c.gather(ctx, scheduling.KindSlot, questions)
+	return questions
 }
 
 func (c *Client) slotQuestion(p period, schedules []string) question {
 	quirks := &c.opts.Quirks
 	query := url.Values{}
-	if *quirks.StatusSearch {
+	if *quirks.StatusSearch && !p.every {
 		query.Set("status", "free")
 	}
 	if quirks.DateOnly {
