@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"slotgate/gateway/ask"
 	"slotgate/scheduling"
@@ -92,6 +93,7 @@ func TestOneThatHangsTakesNothingFromTheOthersAndIsTold(t *testing.T) {
 		_, b := w.Status("b")
 		return a && b && w.wards["hangs"].calls.Load() == 1
 	})
+	time.Sleep(time.Second) // they are noted a moment before they are handed over
 	deadline()
 	wg.Wait()
 	if asked(found, "hangs").Asked != scheduling.Silent || asked(found, "hangs").Complete || found.Complete() {
