@@ -73,11 +73,15 @@ func (c *Client) delta(ctx context.Context, s *comparison, scope scheduling.Scop
 // source's own: what gives the Date may be another machine.
 const stampBehind = 5 * time.Minute
 
-// since is from when on the next question must ask: by the earliest of our clock,
-// the source's own, where it tells the time, and the newest change that was told.
-// That nothing changed for long does not make it earlier.
+// since is from when on the next question must ask: by the source's own clock, where
+// it tells the time, and the newest change that was told, whichever is earlier. That
+// nothing changed for long does not make it earlier. Where changes are told without
+// a time, by our clock if that is earlier than the source's.
 func since(valid, newest, began time.Time) time.Time {
-	from := older(began, valid)
+	from := valid
+	if valid.IsZero() || newest.IsZero() {
+		from = older(began, valid)
+	}
 	if newest.IsZero() || !newest.Before(from) {
 		return from
 	}
