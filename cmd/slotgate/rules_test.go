@@ -76,6 +76,7 @@ func TestAClinicsRulesHoldFromTheConfigurationToTheEHR(t *testing.T) {
 		},
 	})
 	u := h.user(1)
+	h.ofOneType(t, u, "napa")
 	h.offersLast(t, u, 60)
 	for node := range h.nodes {
 		for _, rel := range []scheduling.Release{scheduling.STU3, scheduling.R4} {
@@ -114,7 +115,7 @@ func TestNewAndKnownPatientsAreTheCallersOwn(t *testing.T) {
 		},
 	})
 	u, stranger := h.user(1), h.user(2)
-	h.offersLast(t, u, 0)
+	h.ofOneType(t, u, "york")
 	a := u.tell(t.Context(), 0, http.MethodPost, "/fhir/r4/Patient", `{"resourceType":"Patient","name":[{"family":"Grown","given":["Kim"]}],"gender":"female","birthDate":"1980-02-29"}`)
 	if a.code != http.StatusCreated {
 		t.Fatalf("%d %s", a.code, a.raw)
@@ -162,6 +163,34 @@ func TestNewAndKnownPatientsAreTheCallersOwn(t *testing.T) {
 		if free[s.Reference] {
 			t.Errorf("%s is free still", s.Reference)
 		}
+	}
+}
+
+// ofOneType has all slots of a source be for follow-ups, and waits until every
+// node makes offers of several of them: those of different types make none.
+func (h *house) ofOneType(t *testing.T, u user, source string) {
+	t.Helper()
+	for _, s := range h.sims[source].Slots() {
+		if err := h.sims[source].SetSlotType(s.ID, "follow-up"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for node := range h.nodes {
+		eventually(t, func() error {
+			long := 0
+			for _, a := range u.finds(t, node, scheduling.R4, "/fhir/r4/Appointment/$find?_count=1000", "").offers {
+				if len(a.ServiceType) == 0 || len(a.ServiceType[0].Coding) == 0 || a.ServiceType[0].Coding[0].Code != "follow-up" {
+					return fmt.Errorf("node %d offers another type: %+v", node, a.ServiceType)
+				}
+				if len(a.Slot) > 1 {
+					long++
+				}
+			}
+			if long < 5 {
+				return fmt.Errorf("node %d has %d offers of several slots", node, long)
+			}
+			return nil
+		})
 	}
 }
 
