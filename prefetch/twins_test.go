@@ -16,7 +16,10 @@ import (
 	"slotgate/scheduling"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The probe of go-redis for a server that is gone sleeps a second, also when its pool is closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 var errDown = errors.New("connection refused")
 

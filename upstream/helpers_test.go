@@ -13,7 +13,10 @@ import (
 	"slotgate/upstream/ehrsim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The probe of go-redis for a server that is gone sleeps a second, also when its pool is closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // quick are limits under which tests do not wait for the budget.
 func quick(o *Options) {
