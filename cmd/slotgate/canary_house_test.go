@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"slotgate/cache/embedded"
 	"slotgate/cache/redistest"
 	"slotgate/gateway/auth"
@@ -210,25 +212,7 @@ func (a *aviary) dump(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range c.Keys(t.Context(), "*").Val() {
-		var value any
-		switch kind := c.Type(t.Context(), key).Val(); kind {
-		case "string":
-			value = c.Get(t.Context(), key).Val()
-		case "hash":
-			value = c.HGetAll(t.Context(), key).Val()
-		case "set":
-			value = c.SMembers(t.Context(), key).Val()
-		case "zset":
-			value = c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
-		case "stream":
-			value = c.XRange(t.Context(), key, "-", "+").Val()
-		case "list":
-			value = c.LRange(t.Context(), key, 0, -1).Val()
-		case "none": // gone meanwhile
-		default:
-			t.Errorf("%s is a %s", key, kind)
-		}
-		a.keep("keys and values of Redis", fmt.Sprint(key, " ", value))
+		a.keep("keys and values of Redis", fmt.Sprint(key, " ", valueOf(t, c, key)))
 		a.keep("DUMP of Redis", c.Dump(t.Context(), key).Val())
 	}
 	err := filepath.WalkDir(a.dir, func(path string, entry os.DirEntry, err error) error {
@@ -242,6 +226,30 @@ func (a *aviary) dump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// valueOf is what stands in Redis under a key, whatever its type is; nil where it
+// is gone meanwhile.
+func valueOf(t *testing.T, c *redis.Client, key string) any {
+	t.Helper()
+	switch kind := c.Type(t.Context(), key).Val(); kind {
+	case "string":
+		return c.Get(t.Context(), key).Val()
+	case "hash":
+		return c.HGetAll(t.Context(), key).Val()
+	case "set":
+		return c.SMembers(t.Context(), key).Val()
+	case "zset":
+		return c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
+	case "stream":
+		return c.XRange(t.Context(), key, "-", "+").Val()
+	case "list":
+		return c.LRange(t.Context(), key, 0, -1).Val()
+	case "none":
+	default:
+		t.Errorf("%s is a %s", key, kind)
+	}
+	return nil
 }
 
 // places are all that there are, with what stands in them.

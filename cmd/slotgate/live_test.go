@@ -60,22 +60,7 @@ func everything(t *testing.T, c *redis.Client, source string) string {
 		if strings.Contains(key, "{s:") && !strings.Contains(key, "{s:"+source+"}") {
 			continue
 		}
-		var value any
-		switch c.Type(t.Context(), key).Val() {
-		case "string":
-			value = c.Get(t.Context(), key).Val()
-		case "hash":
-			value = c.HGetAll(t.Context(), key).Val()
-		case "set":
-			value = c.SMembers(t.Context(), key).Val()
-		case "zset":
-			value = c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
-		case "stream":
-			value = c.XRange(t.Context(), key, "-", "+").Val()
-		case "list":
-			value = c.LRange(t.Context(), key, 0, -1).Val()
-		}
-		_, _ = fmt.Fprintln(&text, key, value)
+		_, _ = fmt.Fprintln(&text, key, valueOf(t, c, key))
 	}
 	return text.String()
 }
