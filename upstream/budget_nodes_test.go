@@ -207,24 +207,11 @@ func TestLaw6LanesOfAllNodesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.
 	if err := first.enter(t.Context(), laneBook); err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var order []lane
-	var wg sync.WaitGroup
+	var had turns
 	const each = 60
 	for i, l := range []lane{laneBook, laneRead, lanePrefetch} {
 		b := all[i].budget
-		for range each {
-			wg.Go(func() {
-				if err := b.enter(t.Context(), l); err != nil {
-					t.Errorf("%s: %v", l, err)
-					return
-				}
-				mu.Lock()
-				order = append(order, l)
-				mu.Unlock()
-				b.leave(l)
-			})
-		}
+		had.want(t, b, l, each)
 		poll(t, func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -232,12 +219,12 @@ func TestLaw6LanesOfAllNodesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.
 		})
 	}
 	first.leave(laneBook)
-	wg.Wait()
+	had.wg.Wait()
 	count := map[lane]int{}
-	for _, l := range order[:40] {
+	for _, l := range had.order[:40] {
 		count[l]++
 	}
-	if order[0] != laneBook || count[laneRead] < 1 || count[laneRead] > 2 || count[lanePrefetch] < 1 || count[lanePrefetch] > 2 {
+	if had.order[0] != laneBook || count[laneRead] < 1 || count[laneRead] > 2 || count[lanePrefetch] < 1 || count[lanePrefetch] > 2 {
 		t.Errorf("of the first 40: %v", count)
 	}
 }

@@ -108,6 +108,29 @@ func poll(t *testing.T, until func() bool) {
 	}
 }
 
+// turns are calls that wait for their turn, and the order in which they had it.
+type turns struct {
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	order []lane
+}
+
+// want has so many calls of a lane wait at a budget.
+func (all *turns) want(t *testing.T, b *budget, l lane, calls int) {
+	for range calls {
+		all.wg.Go(func() {
+			if err := b.enter(t.Context(), l); err != nil {
+				t.Errorf("%s: %v", l, err)
+				return
+			}
+			all.mu.Lock()
+			all.order = append(all.order, l)
+			all.mu.Unlock()
+			b.leave(l)
+		})
+	}
+}
+
 // A turn by turn account of the budget: who is next while everybody waits.
 func TestLaw6LanesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.T) {
 	t.Parallel()
@@ -115,23 +138,10 @@ func TestLaw6LanesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.T) {
 	if err := b.enter(t.Context(), laneBook); err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var order []lane
-	var wg sync.WaitGroup
+	var all turns
 	const each = 100
 	for _, l := range []lane{lanePrefetch, laneRevalidate, laneRead, laneHold, laneBook} {
-		for range each {
-			wg.Go(func() {
-				if err := b.enter(t.Context(), l); err != nil {
-					t.Errorf("%s: %v", l, err)
-					return
-				}
-				mu.Lock()
-				order = append(order, l)
-				mu.Unlock()
-				b.leave(l)
-			})
-		}
+		all.want(t, b, l, each)
 	}
 	poll(t, func() bool {
 		b.mu.Lock()
@@ -143,9 +153,9 @@ func TestLaw6LanesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.T) {
 		return n == each*len(lanes)
 	})
 	b.leave(laneBook)
-	wg.Wait()
+	all.wg.Wait()
 	count := map[lane]int{}
-	for _, l := range order[:each] {
+	for _, l := range all.order[:each] {
 		count[l]++
 	}
 	// Of a hundred calls that all lanes want, each of the four lower ones has 5.
@@ -154,7 +164,7 @@ func TestLaw6LanesGoInOrderAndEachLowerOneKeepsFivePercent(t *testing.T) {
 			t.Errorf("%s went %d times of a hundred; all %v", l, count[l], count)
 		}
 	}
-	if order[0] != laneBook || count[laneBook] < 79 {
+	if all.order[0] != laneBook || count[laneBook] < 79 {
 		t.Errorf("%v", count)
 	}
 }
