@@ -142,10 +142,7 @@ func (o *Options) SetDefaults() {
 	if o.Dialect == Epic {
 		setDefault(&o.FHIR, scheduling.STU3)
 	}
-	if o.Store == nil {
-		o.Store = new(bool)
-		*o.Store = true
-	}
+	setDefault(&o.Store, ref(true))
 	if o.live() { // not yet known while a file is read: then this runs once more, before the source is used
 		setDefault(&o.Limits.Revalidate, defaultLive)
 	}
@@ -178,10 +175,7 @@ func (l *Limits) SetDefaults() {
 	setDefault(&l.DayPrefetch, 0.8)
 	setDefault(&l.DayRead, 0.95)
 	setDefault(&l.Timeout, config.Duration(30*time.Second))
-	if l.Retries == nil {
-		l.Retries = new(int)
-		*l.Retries = 2
-	}
+	setDefault(&l.Retries, ref(2))
 	setDefault(&l.RetryWait, config.Duration(5*time.Second))
 	setDefault(&l.Recover, config.Duration(defaultRecover))
 	setDefault(&l.MaxBody, 32<<20)
